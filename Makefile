@@ -1,0 +1,89 @@
+# Everything runs in .venv, which the first target that needs it makes. The stamps in .venv/.stamps
+# say what is installed: a second run installs nothing, and removing .venv starts over.
+#
+#   make PYTHON=python3.12    another interpreter for a new .venv
+#   make CONSTRAINTS=         the newest versions that pyproject.toml admits, not our pinned ones
+#   make test ARGS='-k k3'    arguments for pytest
+
+PYTHON      ?= python3
+CONSTRAINTS ?= constraints.txt
+ARGS        ?=
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+
+PIP_INSTALL := $(BIN)/python -m pip install -qq --progress-bar off --disable-pip-version-check \
+               --no-input $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
+SUPPORTED   := 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))'
+
+MAKEFLAGS += --no-print-directory
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help install libraries-install run test lint types layers bench check-all clean distclean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMPS)/venv:
+	@$(PYTHON) -c $(SUPPORTED) || { echo "kl-oracle needs Python 3.10 to 3.13: make PYTHON=python3.12" >&2; exit 1; }
+	@if $(BIN)/python -c 'import pip' 2>/dev/null && $(BIN)/python -c $(SUPPORTED); then \
+	    echo "==> keeping the environment in $(VENV)"; \
+	else \
+	    echo "==> making $(VENV) with $$($(PYTHON) --version)"; \
+	    $(PYTHON) -m venv --clear $(VENV); \
+	fi
+	@mkdir -p $(@D) && touch $@
+
+# PyTorch first, and on its own: the pin decides which build comes, before any other package asks.
+$(STAMPS)/install: $(STAMPS)/venv pyproject.toml $(CONSTRAINTS)
+	@echo "==> installing PyTorch (1 of 2; a minute or so)"
+	@$(PIP_INSTALL) torch hatchling
+	@echo "==> installing kl-oracle, its dependencies and the tools (2 of 2)"
+	@$(PIP_INSTALL) --no-build-isolation -e '.[dev]'
+	@touch $@
+
+$(STAMPS)/libraries: libraries.txt | $(STAMPS)/install
+	@echo "==> installing the libraries to judge: $$(sed -n 's/^\([a-z-]*==[0-9.]*\).*/\1/p' libraries.txt | xargs)"
+	@$(PIP_INSTALL) --no-deps -r libraries.txt
+	@touch $@
+
+install: $(STAMPS)/install ## Make .venv, and install kl-oracle with its tools
+
+libraries-install: $(STAMPS)/libraries ## Install the RLHF libraries that are judged
+
+run: install libraries-install ## The main job: one example, then every library function
+	@echo "==> kl-oracle identify examples/penalties.py:k3"
+	@$(BIN)/kl-oracle identify examples/penalties.py:k3
+	@echo "==> kl-oracle libraries"
+	@$(BIN)/kl-oracle libraries
+
+test: install libraries-install ## All tests
+	@echo "==> pytest"
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 2 --dist worksteal $(ARGS)
+
+lint: install ## Style: ruff
+	@echo "==> ruff"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: install ## Types: mypy, strict
+	@echo "==> mypy"
+	@$(BIN)/mypy
+
+layers: install ## Imports run one way: import-linter
+	@echo "==> import-linter"
+	@$(BIN)/lint-imports
+
+bench: install libraries-install ## Speed, as ratios taken in one run
+	@echo "==> benchmarks"
+	@$(BIN)/python benchmarks/bench.py
+
+check-all: lint types layers test ## Everything that has to hold before a commit
+
+clean: ## Remove caches and builds; keep .venv
+	@rm -rf build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .kl-oracle
+	@find . -path ./$(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+distclean: clean ## Remove .venv too
+	@rm -rf $(VENV)
