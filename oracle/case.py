@@ -1,0 +1,73 @@
+"""A case: one subject at one placement, with all that reading and probing found; the checks work on it."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cached_property
+
+import sympy as sp
+import torch
+
+from oracle.probing.aggregation import Aggregation
+from oracle.probing.signal import Signal, kl_part
+from oracle.reading.field import Field, KlReading
+from oracle.records import Finding, ObjectiveRecord, WithReturns
+from oracle.subject.batch import Batch, mild
+from oracle.subject.subject import Placement, Subject
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How much is drawn, and from which seed."""
+
+    seed: int = 0
+    max_examples: int = 20
+
+
+@dataclasses.dataclass
+class Case:
+    """Filled step by step by ``examine``; read by the checks and the reporters."""
+
+    subject: Subject
+    placement: Placement
+    options: Options
+    aggregation: Aggregation | None = None
+    kl: KlReading | None = None
+    field: Field | None = None
+    on_field: Field | None = None
+    """The field read at policy = sampler, where that is a kink of its own (min(rho, 1)); else the same as ``field``."""
+    unread: str | None = None
+    on_policy: ObjectiveRecord | None = None
+    off_policy: ObjectiveRecord | None = None
+    with_returns: WithReturns | None = None
+    depends_on_reference: bool = True
+    path: list[str] = dataclasses.field(default_factory=list)
+    disagreements: list[str] = dataclasses.field(default_factory=list)
+    findings: list[Finding] = dataclasses.field(default_factory=list)
+
+    @cached_property
+    def mild_signal(self) -> Signal:
+        """The KL part on a mild batch of 3 x 4 tokens."""
+        return kl_part(self.subject, self.placement, self.mild_batch)
+
+    @cached_property
+    def mild_batch(self) -> Batch:
+        """The batch of ``mild_signal``."""
+        return mild(3, 4, seed=self.options.seed + 11)
+
+    @cached_property
+    def tolerance(self) -> float:
+        """Relative error that still counts as equal: it follows the dtype of the result."""
+        return {torch.float64: 1e-8, torch.float32: 1e-4}.get(self.mild_signal.value.dtype, 1e-2)
+
+    @property
+    def coefficient(self) -> sp.Expr | None:
+        """The on-policy coefficient of a token in L, where it was read and depends on its own token alone."""
+        from oracle.reading.field import on_policy
+        from proofs.symbols import L, token_symbols
+
+        if self.on_field is None or self.on_field.raw or self.on_field.coupled:
+            return None
+        own = token_symbols(0)[0]
+        c = on_policy(self.on_field.coefficients[0])
+        return c.xreplace({own: L}) if c.free_symbols <= {own} else None

@@ -1,0 +1,34 @@
+"""batch.coupling: what one sequence learns must not depend on the numbers of the others."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from oracle.case import Case
+from oracle.checks.registry import Answer, check, passed
+from oracle.probing.signal import kl_part
+from oracle.subject.batch import mild
+
+
+@check(
+    "batch.coupling",
+    question="Is the gradient of a sequence independent of the other sequences' log-probabilities?",
+    severity="warning",
+    failure="the gradient of a sequence depends on the other sequences of its batch",
+    remedy="take statistics over the batch out of the KL term, or detach and declare them",
+)
+def batch_coupling(case: Case) -> Answer:
+    """theory 6: centring by a mean that includes the sequence shrinks its KL gradient by 1 - 1/n."""
+    batch = case.mild_batch
+    moved = mild(*batch.shape, seed=case.options.seed + 31)
+    policy, reference, sampler = moved.policy, moved.reference, moved.sampler
+    for kept, new in ((batch.policy, policy), (batch.reference, reference), (batch.sampler, sampler)):
+        new[0] = kept[0]
+    one = case.mild_signal.coefficient[0]
+    two = kl_part(case.subject, case.placement, dataclasses.replace(batch, policy=policy, reference=reference, sampler=sampler)).coefficient[0]
+    size = max(float(one.abs().max()), 1e-30)
+    change = float((one - two).abs().max())
+    evidence = "proved" if case.field is not None else "tested"
+    if not change <= max(1e-9, case.tolerance) * size:
+        return Answer("fail", f"other numbers in sequences 1 and 2 move the gradient of sequence 0 by {change / size:.2%}", evidence, {"sequence": 0, "change": change / size})
+    return passed("other sequences' numbers change nothing", evidence)

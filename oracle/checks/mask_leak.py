@@ -1,0 +1,62 @@
+"""mask.leak: positions that the mask leaves out must neither be trained nor be heard."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+
+from oracle.case import Case
+from oracle.checks.registry import Answer, check, passed, skipped
+from oracle.probing.signal import kl_part
+from oracle.subject.batch import Batch, mild
+from oracle.subject.roles import Role
+
+LENGTHS = (4, 2, 1)
+
+
+def ragged(width: int, seed: int) -> Batch:
+    """A mild batch of sequences of 4, 2 and 1 tokens, padded to ``width``."""
+    batch = mild(len(LENGTHS), width, seed)
+    mask = torch.zeros_like(batch.policy)
+    for b, n in enumerate(LENGTHS):
+        mask[b, :n] = 1.0
+    return dataclasses.replace(batch, mask=mask)
+
+
+@check(
+    "mask.leak",
+    question="Are masked positions without gradient, and without influence on the others?",
+    severity="error",
+    failure="masked positions take part",
+    remedy="multiply each token's value by the mask before it is summed or averaged",
+)
+def mask_leak(case: Case) -> Answer:
+    """Gradient at mask = 0 must be 0; moving what stands there must not move the gradient elsewhere."""
+    if not case.subject.has(Role.MASK):
+        return skipped("no parameter plays the mask")
+    batch = ragged(4, case.options.seed + 21)
+    signal = kl_part(case.subject, case.placement, batch).coefficient
+    hidden = batch.mask == 0
+    size = float(signal[~hidden].abs().max()) if signal[~hidden].numel() else 0.0
+    leak = torch.where(hidden, signal.abs(), torch.zeros_like(signal))
+    if not bool((leak <= 1e-9 * size).all()):
+        b, t = divmod(int(torch.nan_to_num(leak, nan=torch.inf).argmax()), batch.shape[1])
+        what = "value" if case.placement == "reward" else "gradient"
+        return Answer(
+            "fail",
+            f"the {what} at a masked position is {float(signal[b, t]):.3g} (largest at real ones: {size:.3g})",
+            "tested",
+            {"sequence": b, "position": t, "length": LENGTHS[b], "expected": 0.0, "actual": float(signal[b, t])},
+        )
+    moved = dataclasses.replace(
+        batch,
+        policy=batch.policy - 0.5 * (1 - batch.mask),
+        reference=batch.reference - 0.2 * (1 - batch.mask),
+        sampler=batch.sampler - 0.4 * (1 - batch.mask),
+    )
+    other = kl_part(case.subject, case.placement, moved).coefficient
+    change = float((other - signal)[~hidden].abs().max())
+    if not change <= max(1e-9, case.tolerance) * max(size, 1e-30):
+        return Answer("fail", f"what stands at masked positions moves the gradient of real tokens by {change / max(size, 1e-30):.2%}", "tested", {"change": change})
+    return passed("no gradient at masked positions, and no influence from them")

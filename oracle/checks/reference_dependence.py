@@ -1,0 +1,31 @@
+"""reference.dependence: a regulariser towards a reference must look at it."""
+
+from __future__ import annotations
+
+from oracle.case import Case
+from oracle.checks.registry import Answer, check, passed
+
+
+@check(
+    "reference.dependence",
+    question="Does the gradient of the KL part depend on the reference?",
+    severity="error",
+    failure="the gradient does not depend on the reference",
+    remedy="let the gradient reach the policy through log(policy/reference): k1 in reward, k2 as loss, or k3 times the ratio",
+)
+def reference_dependence(case: Case) -> Answer:
+    """theory: P3 (k1 as loss has zero expected gradient, whatever the reference)."""
+    evidence = "proved" if case.field is not None else "tested"
+    if case.depends_on_reference:
+        return passed("another reference changes the gradient", evidence)
+    signal = case.mild_signal
+    where = {"L": "any", "gradient": float(signal.coefficient[0, 0])}
+    if case.placement == "reward":
+        return Answer("fail", "the penalty's value is the same for every reference", evidence, where)
+    if not signal.connected:
+        why = "the result carries no gradient to the policy (computed under no_grad, detached, or turned into a number)"
+    elif not signal.coefficient.any():
+        why = "the gradient is exactly 0 on every token"
+    else:
+        why = "each token is pushed alike whatever the reference says; in expectation nothing is regularised (k1 as loss)"
+    return Answer("fail", why, evidence, where)

@@ -1,0 +1,59 @@
+"""tail.finite: in float32 the gradient must be finite wherever its exact value is."""
+
+from __future__ import annotations
+
+import numpy as np
+import sympy as sp
+import torch
+
+from oracle.case import Case
+from oracle.checks.profile import branch, coefficients, coupled, regime_at
+from oracle.checks.registry import Answer, check, passed, skipped
+
+_GRID = np.array([0.0, 1.0, 2.5, 2.7, 4.5, 7.0, 11.0, 15.0, 20.5, 30.0, 45.0, 60.0, 80.0, 87.0, 89.5, 95.0, 100.0, 120.0, 200.0])
+_LARGEST = float(torch.finfo(torch.float32).max)
+
+
+@check(
+    "tail.finite",
+    question="Is the gradient finite in float32 wherever its exact value can be represented?",
+    severity="error",
+    failure="the gradient is not finite in the tails",
+    remedy="clamp the log-ratio before exp, not the result after it (0 * inf is NaN in the backward pass)",
+)
+def tail_finite(case: Case) -> Answer:
+    """|L| up to 200. An honest exp overflows beyond 88.7; only what the formula says is finite must be."""
+    if coupled(case):
+        return skipped("sequences of a batch are coupled; one token cannot be varied alone")
+    ratios = np.concatenate([-_GRID[:0:-1], _GRID])
+    seen = coefficients(case, ratios, torch.float32)
+    if bool(np.isnan(seen[len(_GRID) - 1])):
+        return skipped("the gradient is not finite at policy = reference")
+    bad = [float(r) for r, g in zip(ratios, seen, strict=True) if not np.isfinite(g)]
+    wrong = [(r, exact) for r in bad if (exact := _exact(case, r)) is not None]
+    if wrong:
+        r, exact = min(wrong, key=lambda w: abs(w[0]))
+        actual = float(seen[list(ratios).index(r)])
+        return Answer(
+            "fail",
+            f"{actual} at L = {r:g} in float32, where the exact value is {exact:.4g}",
+            "tested",
+            {"L": r, "expected": exact, "actual": str(actual), "dtype": "float32"},
+        )
+    if bad:
+        low, high = [r for r in bad if r < 0], [r for r in bad if r > 0]
+        where = " and ".join([*([f"L <= {max(low):g}"] if low else []), *([f"L >= {min(high):g}"] if high else [])])
+        return passed(f"finite wherever float32 can hold the exact value; it overflows with the formula at {where}")
+    return passed("finite for |L| up to 200 in float32")
+
+
+def _exact(case: Case, ratio: float) -> float | None:
+    """The exact coefficient, where float32 can hold it and every step of the formula on the way; else None."""
+    if case.kl is None:
+        # without a formula an honest overflow cannot be told from a faulty one
+        return 0.0 if abs(ratio) <= 80 else None
+    formula, regime = branch(case, ratio), regime_at(case, ratio)
+    if formula is None or regime is None:
+        return None
+    steps = [abs(regime.value(e)) for e in sp.preorder_traversal(formula)]
+    return float(regime.value(formula)) if all(s < _LARGEST for s in steps) else None

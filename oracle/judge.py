@@ -1,0 +1,183 @@
+"""Judge: examine a subject at each placement, ask the checks, hold claims against it, and write the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+
+from oracle.case import Case, Options
+from oracle.checks import CHECKS
+from oracle.errors import OracleError, SubjectError
+from oracle.examine import examine
+from oracle.records import Finding, SubjectRecord, Verdict
+from oracle.subject.binding import Binding, bind
+from oracle.subject.subject import Placement, Subject, open_subject
+from oracle.subject.target import Target
+
+if TYPE_CHECKING:
+    from oracle.claims import Claim
+
+
+def judge_target(
+    target: Target,
+    roles: Sequence[str] = (),
+    settings: Sequence[str] = (),
+    placement: Placement | None = None,
+    options: Options | None = None,
+    claims: Sequence[Claim] = (),
+    demanded: bool = False,
+) -> list[Verdict]:
+    """All verdicts on one callable; ``demanded`` makes its outcome conforms or violates even without a claim.
+
+    Raises OracleError where the callable cannot be bound or called.
+    """
+    return judge_binding(target, bind(target.function, roles, settings), placement, options, claims, demanded)
+
+
+def judge_binding(
+    target: Target,
+    binding: Binding,
+    placement: Placement | None = None,
+    options: Options | None = None,
+    claims: Sequence[Claim] = (),
+    demanded: bool = False,
+) -> list[Verdict]:
+    """All verdicts on one bound callable, loss first."""
+    with _one_thread():
+        subject = open_subject(target, binding)
+        return [judge(subject, p, options or Options(), claims, demanded) for p in _placements(subject, placement, claims)]
+
+
+def _placements(subject: Subject, asked: Placement | None, claims: Sequence[Claim]) -> Iterator[Placement]:
+    # a claim that names no placement means the loss, where a penalty could stand in both
+    claimed = {c.placement or "loss" for c in claims}
+    for p in subject.placements:
+        if asked is not None and p not in (asked, "whole"):
+            continue
+        if claimed and asked is None and len(subject.placements) > 1 and p not in claimed:
+            continue
+        yield p
+    if asked is not None and asked not in subject.placements and subject.placements != ("whole",):
+        raise SubjectError(f"{subject.target.name} is a shaped reward; it can only be judged with --placement reward")
+
+
+class _one_thread:
+    """Small tensors run slower on many threads; the count comes back afterwards."""
+
+    def __enter__(self) -> None:
+        self.threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+
+    def __exit__(self, *_: Any) -> None:
+        torch.set_num_threads(self.threads)
+
+
+def judge(
+    subject: Subject, placement: Placement, options: Options, claims: Sequence[Claim] = (), demanded: bool = False
+) -> Verdict:
+    """One verdict. Raises SubjectError where the callable raises on a batch of another shape."""
+    case = examine(subject, placement, options)
+    findings = [_ask(case, c) for c in CHECKS]
+    held = [c for c in claims if c.placement in (None, placement) or placement == "whole"]
+    findings = [_allowed(f, held) for f in findings] + [c.hold(case) for c in held]
+    findings += [_defect(d) for d in case.disagreements]
+    extra: dict[str, Any] = {}
+    if case.with_returns is not None:
+        extra["with_returns"] = case.with_returns
+    if case.path:
+        extra["path"] = case.path
+    if case.unread is not None:
+        extra["unread"] = case.unread
+    if held:
+        extra["claims"] = [c.text for c in held]
+    return Verdict(
+        subject=record_of(subject, placement),
+        on_policy=case.on_policy,
+        off_policy=case.off_policy,
+        depends_on_reference=case.depends_on_reference,
+        aggregation=case.aggregation.name if case.aggregation else None,  # type: ignore[arg-type]
+        findings=findings,
+        outcome=_outcome(findings, bool(held) or demanded),
+        **extra,
+    )
+
+
+def record_of(subject: Subject, placement: Placement) -> SubjectRecord:
+    """What was judged, as the verdict shows it."""
+    settings = {n: v for n, v in subject.binding.settings.items() if isinstance(v, (str, int, float, bool))}
+    extra: dict[str, Any] = {"settings": settings} if settings else {}
+    return SubjectRecord(
+        target=subject.target.name,
+        kind=subject.kind,
+        placement=placement,
+        roles=subject.roles(),
+        sha256=subject.target.sha256,
+        **extra,
+    )
+
+
+def _ask(case: Case, check: str) -> Finding:
+    try:
+        return CHECKS[check](case)
+    except SubjectError as error:
+        return Finding(
+            check=check,
+            outcome="inconclusive",
+            severity="note",
+            message=f"the subject could not be run for this check: {error}",
+            evidence="tested",
+        )
+
+
+def _allowed(finding: Finding, claims: Sequence[Claim]) -> Finding:
+    """A failure that a claim says itself is expected (k1 as loss does not depend on the reference)."""
+    reason = next((r for c in claims if (r := c.implies_failure(finding.check)) is not None), None)
+    if finding.outcome != "fail" or reason is None:
+        return finding
+    return Finding(
+        check=finding.check,
+        outcome="expected-fail",
+        severity="note",
+        message=f"{finding.message} (expected: {reason})",
+        evidence=finding.evidence,
+        counterexample=finding.counterexample,
+    )
+
+
+def _defect(text: str) -> Finding:
+    return Finding(
+        check="reading.probing",
+        outcome="inconclusive",
+        severity="error",
+        message=f"reading and probing disagree, which is a defect of kl-oracle: {text}",
+        evidence="tested",
+        remedy="please report it with the function; trust neither side until it is mended",
+    )
+
+
+def _outcome(findings: Sequence[Finding], claimed: bool) -> Literal["conforms", "violates", "described", "inconclusive"]:
+    if any(f.check == "reading.probing" for f in findings):
+        return "inconclusive"
+    if not claimed:
+        return "described"
+    if any(f.outcome == "fail" and f.severity == "error" for f in findings):
+        return "violates"
+    if any(f.outcome == "inconclusive" and f.severity == "error" for f in findings):
+        return "inconclusive"
+    return "conforms"
+
+
+def failed_to_run(name: str, error: OracleError) -> Verdict:
+    """The verdict of a target that could not be judged."""
+    return Verdict(
+        subject=SubjectRecord(target=name, kind=None, placement=None, roles={}, sha256=None),
+        on_policy=None,
+        off_policy=None,
+        depends_on_reference=None,
+        aggregation=None,
+        findings=[],
+        outcome="inconclusive",
+        error=str(error),
+    )

@@ -1,0 +1,232 @@
+"""Operators that copy elements to other places: joining, flipping, gathering, scattering, padding."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from oracle.reading.atoms import Array, Unread, constant, each, number
+from oracle.reading.operators.table import rule
+
+
+def same(a: Array, *_: Any, **__: Any) -> Array:
+    """The elements as they are."""
+    return a
+
+
+rule("clone", "contiguous", "lift_fresh_copy", "alias_copy", "detach_copy", "_to_dense")(same)
+
+
+@rule("view_copy", "_unsafe_view", "reshape", "_reshape_copy", "_reshape_alias")
+def _view(a: Array, size: Any, *_: Any) -> Array:
+    return a.reshape(tuple(size))
+
+
+@rule("cat", "concat")
+def _cat(tensors: Any, dim: int = 0) -> Array:
+    parts = [np.asarray(t, dtype=object) for t in tensors]
+    return np.concatenate([p for p in parts if p.ndim == parts[-1].ndim and (p.ndim > 1 or p.size)] or parts, axis=dim)
+
+
+@rule("stack")
+def _stack(tensors: Any, dim: int = 0) -> Array:
+    return np.stack([np.asarray(t, dtype=object) for t in tensors], axis=dim)
+
+
+@rule("flip")
+def _flip(a: Array, dims: Any) -> Array:
+    return np.flip(a, axis=tuple(dims)) if a.ndim else a
+
+
+@rule("roll")
+def _roll(a: Array, shifts: Any, dims: Any = ()) -> Array:
+    shifts = list(shifts) if isinstance(shifts, (list, tuple)) else [shifts]
+    dims = list(dims) if isinstance(dims, (list, tuple)) else [dims]
+    if not dims:
+        return np.roll(a.reshape(-1), shifts[0]).reshape(a.shape)
+    for s, d in zip(shifts, dims, strict=True):
+        a = np.roll(a, s, axis=d)
+    return a
+
+
+@rule("repeat")
+def _repeat(a: Array, repeats: Any) -> Array:
+    return np.tile(a, tuple(repeats))
+
+
+@rule("expand_copy")
+def _expand(a: Array, size: Any, **_: Any) -> Array:
+    lead = len(size) - a.ndim
+    return np.broadcast_to(a, [a.shape[i - lead] if n == -1 else n for i, n in enumerate(size)])
+
+
+@rule("tril")
+def _tril(a: Array, diagonal: int = 0) -> Array:
+    keep = np.tril(np.ones(a.shape[-2:], dtype=bool), diagonal)
+    return each(lambda x, k: number(x) if k else sp.Integer(0), a, keep)
+
+
+@rule("triu")
+def _triu(a: Array, diagonal: int = 0) -> Array:
+    keep = np.triu(np.ones(a.shape[-2:], dtype=bool), diagonal)
+    return each(lambda x, k: number(x) if k else sp.Integer(0), a, keep)
+
+
+@rule("constant_pad_nd")
+def _pad(a: Array, pad: Any, value: Any = 0) -> Array:
+    widths = [(0, 0)] * a.ndim
+    for i in range(len(pad) // 2):
+        widths[a.ndim - 1 - i] = (pad[2 * i], pad[2 * i + 1])
+    cut = tuple(slice(max(0, -lo), a.shape[i] - max(0, -hi)) for i, (lo, hi) in enumerate(widths))
+    grow = [(max(0, lo), max(0, hi)) for lo, hi in widths]
+    return np.pad(a[cut], grow, constant_values=constant(value))
+
+
+def integers(index: Any) -> Any:
+    """Positions as integers; symbolic positions end the reading."""
+    if index is None:
+        return slice(None)
+    flat = np.asarray(index, dtype=object)
+    if any(getattr(x, "free_symbols", None) for x in flat.flat):
+        raise Unread("positions that depend on the inputs")
+    if flat.size and all(getattr(x, "is_Boolean", isinstance(x, bool)) for x in flat.flat):
+        return flat.astype(bool)
+    return np.array([int(x) for x in flat.flat], dtype=np.int64).reshape(flat.shape)
+
+
+@rule("index_select")
+def _index_select(a: Array, dim: int, index: Any) -> Array:
+    return np.take(a, integers(index), axis=dim)
+
+
+@rule("gather")
+def _gather(a: Array, dim: int, index: Any, **_: Any) -> Array:
+    at = integers(index)
+    window = tuple(slice(0, n) if i != dim % a.ndim else slice(None) for i, n in enumerate(at.shape))
+    return np.take_along_axis(a[window], at, axis=dim)
+
+
+@rule("index")
+def _index(a: Array, indices: Any) -> Array:
+    return np.asarray(a[tuple(integers(i) for i in indices)], dtype=object)
+
+
+@rule("index_put", "_unsafe_index_put")
+def _index_put(a: Array, indices: Any, values: Any, accumulate: bool = False, *_: Any) -> Array:
+    out, at = a.copy(), tuple(integers(i) for i in indices)
+    values = np.asarray(values, dtype=object)
+    if accumulate:
+        np.add.at(out, at, values)
+    else:
+        out[at] = values
+    return out
+
+
+def _positions(a: Array, dim: int, at: Any) -> tuple[Any, ...]:
+    grid = list(np.indices(at.shape))
+    grid[dim % a.ndim] = at
+    return tuple(grid)
+
+
+@rule("scatter")
+def _scatter(a: Array, dim: int, index: Any, source: Any, *_: Any, **__: Any) -> Array:
+    out, at = a.copy(), integers(index)
+    source = np.asarray(constant(source), dtype=object)
+    out[_positions(a, dim, at)] = source[tuple(slice(0, n) for n in at.shape)] if source.ndim else source
+    return out
+
+
+@rule("scatter_add")
+def _scatter_add(a: Array, dim: int, index: Any, source: Array) -> Array:
+    out, at = each(number, a), integers(index)
+    np.add.at(out, _positions(a, dim, at), source[tuple(slice(0, n) for n in at.shape)])
+    return out
+
+
+@rule("index_add")
+def _index_add(a: Array, dim: int, index: Any, source: Array, alpha: Any = 1) -> Array:
+    out = np.moveaxis(each(number, a), dim, 0)
+    np.add.at(out, integers(index), np.moveaxis(each(lambda x: number(x) * number(alpha), source), dim, 0))
+    return np.moveaxis(out, 0, dim)
+
+
+@rule("masked_select")
+def _masked_select(a: Array, mask: Array) -> Array:
+    whole, keep = np.broadcast_arrays(a, mask)
+    return whole[integers(keep)]
+
+
+@rule("masked_scatter")
+def _masked_scatter(a: Array, mask: Array, source: Array) -> Array:
+    keep = np.broadcast_to(integers(mask), a.shape)
+    out = a.copy()
+    out[keep] = source.reshape(-1)[: int(keep.sum())]
+    return out
+
+
+@rule("select_backward")
+def _select_backward(grad: Array, sizes: Any, dim: int, index: int) -> Array:
+    out = zeros(sizes)
+    out[(slice(None),) * (dim % len(sizes)) + (index,)] = grad
+    return out
+
+
+@rule("slice_backward")
+def _slice_backward(grad: Array, sizes: Any, dim: int, start: int, end: int, step: int) -> Array:
+    out = zeros(sizes)
+    out[(slice(None),) * (dim % len(sizes)) + (slice(start, min(end, sizes[dim]), step),)] = grad
+    return out
+
+
+@rule("slice_scatter")
+def _slice_scatter(a: Array, source: Array, dim: int = 0, start: Any = None, end: Any = None, step: int = 1) -> Array:
+    out = a.copy()
+    stop = None if end is None else min(end, a.shape[dim])
+    out[(slice(None),) * (dim % a.ndim) + (slice(start, stop, step),)] = source
+    return out
+
+
+@rule("select_scatter")
+def _select_scatter(a: Array, source: Array, dim: int, index: int) -> Array:
+    out = a.copy()
+    out[(slice(None),) * (dim % a.ndim) + (index,)] = source
+    return out
+
+
+@rule("index_fill")
+def _index_fill(a: Array, dim: int, index: Any, value: Any) -> Array:
+    out = np.moveaxis(a.copy(), dim, 0)
+    out[integers(index)] = number(value if not isinstance(value, np.ndarray) else value.item())
+    return np.moveaxis(out, 0, dim)
+
+
+@rule("repeat_interleave.self_int")
+def _repeat_interleave(a: Array, repeats: int, dim: Any = None, **_: Any) -> Array:
+    return np.repeat(a if dim is not None else a.reshape(-1), repeats, axis=dim if dim is not None else 0)
+
+
+def zeros(sizes: Any) -> Array:
+    """An array of exact zeros."""
+    return np.full(tuple(sizes), sp.Integer(0), dtype=object)
+
+
+def _ordered(a: Array, dim: int, descending: bool) -> tuple[Array, Array]:
+    raise Unread("an order that depends on the inputs")
+
+
+rule("sort", "topk", "median", "kthvalue", "mode", "unique", "_unique2")(_ordered)
+
+
+for _name in ("rand_like", "randn_like", "bernoulli", "native_dropout", "normal", "uniform", "randint_like", "exponential"):
+
+    def _random(*_: Any, **__: Any) -> Any:
+        raise Unread("random numbers")
+
+    rule(_name)(_random)
+
+
+@rule("split_with_sizes_copy", "split_copy", "unbind_copy")
+def _copies(a: Array, *_: Any, **__: Any) -> Any:
+    raise Unread("a list of copies")

@@ -1,0 +1,197 @@
+"""Sums, means, extrema, products, running sums, norms and matrix products."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from oracle.reading.atoms import Array, Unread, each, number, numbers, unknown
+from oracle.reading.operators.pointwise import absolute, larger, smaller
+from oracle.reading.operators.table import CONCRETE, OPERATORS, rule
+
+
+def axes(a: Array, dim: Any) -> tuple[int, ...]:
+    """The axes that a ``dim`` argument names; None or an empty list name all."""
+    if dim is None or (isinstance(dim, (list, tuple)) and not dim):
+        return tuple(range(a.ndim))
+    return tuple(d % a.ndim if a.ndim else 0 for d in (dim if isinstance(dim, (list, tuple)) else [dim]))
+
+
+def fold(function: Any, a: Array, dim: Any = None, keepdim: bool = False) -> Array:
+    """Reduce along ``dim`` with a function of two elements."""
+    a = np.asarray(a, dtype=object)
+    over = axes(a, dim) if a.ndim else ()
+    kept = [i for i in range(a.ndim) if i not in over]
+    moved = np.transpose(a, [*kept, *over]).reshape([a.shape[i] for i in kept] + [-1])
+    out = np.empty(moved.shape[:-1], dtype=object)
+    for index in np.ndindex(*moved.shape[:-1]):
+        out[index] = reduce(function, list(moved[index]))
+    if keepdim:
+        out = out.reshape([1 if i in over else a.shape[i] for i in range(a.ndim)])
+    return out
+
+
+def total(values: list[Any]) -> Any:
+    """One flat sum (SymPy adds a list at once far faster than in pairs)."""
+    return sp.Add(*[number(v) for v in values])
+
+
+def add_up(a: Array, dim: Any = None, keepdim: bool = False) -> Array:
+    """Sum along ``dim``; an empty sum is 0."""
+    a = np.asarray(a, dtype=object)
+    over = axes(a, dim) if a.ndim else ()
+    kept = [i for i in range(a.ndim) if i not in over]
+    count = int(np.prod([a.shape[i] for i in over])) if over else 1
+    moved = np.transpose(a, [*kept, *over]).reshape([a.shape[i] for i in kept] + [count])
+    out = np.empty(moved.shape[:-1], dtype=object)
+    for index in np.ndindex(*moved.shape[:-1]):
+        out[index] = total(list(moved[index]))
+    return out.reshape([1 if i in over else a.shape[i] for i in range(a.ndim)]) if keepdim else out
+
+
+@rule("sum")
+def _sum(a: Array, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Array:
+    return add_up(a, dim, keepdim)
+
+
+@rule("nansum")
+def _nansum(a: Array, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Array:
+    return add_up(a, dim, keepdim)
+
+
+def _count(a: Array, dim: Any) -> int:
+    return int(np.prod([a.shape[i] for i in axes(a, dim)])) if a.ndim else 1
+
+
+@rule("mean")
+def _mean(a: Array, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Array:
+    n = sp.Integer(_count(a, dim))
+    return each(lambda x: x / n, add_up(a, dim, keepdim))
+
+
+@rule("prod")
+def _prod(a: Array, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Array:
+    return fold(lambda x, y: x * y, numbers(a), dim, keepdim)
+
+
+@rule("count_nonzero")
+def _count_nonzero(a: Array, dim: Any = None) -> Array:
+    return add_up(OPERATORS["ne"](a, 0), dim)
+
+
+@rule("cumsum")
+def _cumsum(a: Array, dim: int, dtype: Any = None) -> Array:
+    a = numbers(a)
+    return np.cumsum(a, axis=dim) if a.ndim else a
+
+
+@rule("cumprod")
+def _cumprod(a: Array, dim: int, dtype: Any = None) -> Array:
+    a = numbers(a)
+    return np.cumprod(a, axis=dim) if a.ndim else a
+
+
+def _moments(a: Array, dim: Any, correction: Any, keepdim: bool) -> Array:
+    n = _count(a, dim)
+    a = numbers(a)
+    centred = each(lambda x, m: (x - m) ** 2, a, _mean(a, dim, True))
+    divisor = n - (1 if correction is None else correction)
+    return each(lambda x: x / number(divisor), add_up(centred, dim, keepdim))
+
+
+@rule("var.correction")
+def _var(a: Array, dim: Any = None, *, correction: Any = None, keepdim: bool = False) -> Array:
+    return _moments(a, dim, correction, keepdim)
+
+
+@rule("std.correction")
+def _std(a: Array, dim: Any = None, *, correction: Any = None, keepdim: bool = False) -> Array:
+    return each(sp.sqrt, _moments(a, dim, correction, keepdim))
+
+
+@rule("std.default", "var.default", "std.dim", "var.dim")
+def _unbiased(a: Array, *_: Any, **__: Any) -> Array:
+    raise Unread("a standard deviation in its old signature")
+
+
+@rule("amax")
+def _amax(a: Array, dim: Any = None, keepdim: bool = False) -> Array:
+    return fold(larger, numbers(a), dim, keepdim)
+
+
+@rule("amin")
+def _amin(a: Array, dim: Any = None, keepdim: bool = False) -> Array:
+    return fold(smaller, numbers(a), dim, keepdim)
+
+
+def _with_positions(extreme: Any) -> Any:
+    """The extremum along a dimension; its position depends on the inputs and is unknown."""
+
+    def both(a: Array, dim: int, keepdim: bool = False) -> tuple[Array, Array]:
+        values = extreme(a, dim, keepdim)
+        return values, each(lambda _: unknown("the position of an extremum"), values)
+
+    return both
+
+
+rule("max.dim")(_with_positions(_amax))
+rule("min.dim")(_with_positions(_amin))
+rule("max.default")(_amax)
+rule("min.default")(_amin)
+rule("max.other")(OPERATORS["maximum"])
+rule("min.other")(OPERATORS["minimum"])
+
+
+@rule("logsumexp")
+def _logsumexp(a: Array, dim: Any = None, keepdim: bool = False) -> Array:
+    return each(sp.log, add_up(each(lambda x: sp.exp(number(x)), a), dim, keepdim))
+
+
+@rule("_log_softmax")
+def _log_softmax(a: Array, dim: int, half: bool = False) -> Array:
+    return each(lambda x, z: x - z, numbers(a), _logsumexp(a, dim, True))
+
+
+@rule("_softmax")
+def _softmax(a: Array, dim: int, half: bool = False) -> Array:
+    return each(lambda x, z: sp.exp(x) / z, numbers(a), add_up(each(sp.exp, numbers(a)), dim, True))
+
+
+@rule("_log_softmax_backward_data")
+def _log_softmax_backward(grad: Array, out: Array, dim: int, dtype: Any = None) -> Array:
+    return each(lambda g, y, s: g - sp.exp(y) * s, grad, out, add_up(grad, dim, True))
+
+
+@rule("_softmax_backward_data")
+def _softmax_backward(grad: Array, out: Array, dim: int, dtype: Any = None) -> Array:
+    weighted = each(lambda g, y: g * y, grad, out)
+    return each(lambda w, y, s: w - y * s, weighted, out, add_up(weighted, dim, True))
+
+
+@rule("linalg_vector_norm")
+def _norm(a: Array, ord: Any = 2, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Array:  # noqa: A002
+    if ord == 2:
+        return each(sp.sqrt, add_up(each(lambda x: number(x) ** 2, a), dim, keepdim))
+    if ord == 1:
+        return add_up(each(lambda x: absolute(number(x)), a), dim, keepdim)
+    raise Unread(f"a norm of order {ord}")
+
+
+@rule("mm", "bmm", "mv", "dot", "matmul", "vdot")
+def _matmul(a: Array, b: Array) -> Array:
+    a, b = numbers(a), numbers(b)
+    if a.ndim == 3:
+        return np.stack([np.asarray(x @ y, dtype=object) for x, y in zip(a, b, strict=True)])
+    return np.asarray(a @ b, dtype=object)
+
+
+@rule("addmm", "addmv")
+def _addmm(c: Array, a: Array, b: Array, *, beta: Any = 1, alpha: Any = 1) -> Array:
+    return each(lambda x, y: number(beta) * number(x) + number(alpha) * y, c, _matmul(a, b))
+
+
+for _name in ("argmax", "argmin", "argsort", "nonzero", "searchsorted", "bucketize", "histc", "bincount", "equal"):
+    rule(_name)(CONCRETE)

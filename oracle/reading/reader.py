@@ -1,0 +1,119 @@
+"""Read a subject once: name its inputs, run it forward and backward under the mirror, resolve the regime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import sympy as sp
+import torch
+
+from oracle.reading.atoms import Array, Unread, causes, numbers
+from oracle.reading.mirror import Escape, Mirror, Product
+from oracle.reading.regimes import Regime, one_sign
+from oracle.subject.batch import Batch
+from oracle.subject.subject import Placement, Subject
+
+
+def base(b: int, t: int) -> sp.Symbol:
+    """The policy's log-probability of token t of sequence b."""
+    return sp.Symbol(f"logp_{b}_{t}", real=True)
+
+
+def log_ratio(b: int, t: int) -> sp.Symbol:
+    """log(policy/reference) of token t of sequence b."""
+    return sp.Symbol(f"L_{b}_{t}", real=True)
+
+
+def log_weight(b: int, t: int) -> sp.Symbol:
+    """log(policy/sampler) of token t of sequence b."""
+    return sp.Symbol(f"R_{b}_{t}", real=True)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Formulas of one run at one batch.
+
+    ``full`` keeps every selection; ``mild`` has them resolved at the batch's numbers. Both are arrays [b, t]: the
+    gradient with respect to the policy's log-probability of that token (placement loss or whole), or the penalty's
+    value there (placement reward).
+    """
+
+    full: Array
+    mild: Array
+    regime: Regime
+    escapes: tuple[Escape, ...] = ()
+    products: tuple[Product, ...] = ()
+    connected: bool = True
+    symbols: tuple[sp.Symbol, ...] = field(default=())
+
+
+def read(subject: Subject, placement: Placement, batch: Batch, symbolic_advantages: bool = False) -> Reading:
+    """Read a subject at a batch. Raises Unread with the first cause where no formula comes out."""
+    point = point_of(batch)
+    with torch.enable_grad(), Mirror() as mirror:
+        policy = _named(mirror, batch.policy, base)
+        leaf = policy.requires_grad_()
+        mirrored = Batch(
+            batch.policy,
+            _named(mirror, batch.reference, lambda b, t: base(b, t) - log_ratio(b, t)),
+            _named(mirror, batch.sampler, lambda b, t: base(b, t) - log_weight(b, t)),
+            batch.mask.clone(),
+            _advantages(mirror, batch) if symbolic_advantages else batch.advantages.clone(),
+            batch.beta,
+        )
+        result = subject.result(mirrored, leaf.to(subject.convention.dtype).clone())
+        connected = bool(result.requires_grad)
+        if placement == "reward":
+            target = result.detach()
+        elif not connected:
+            target = torch.zeros_like(batch.policy)
+        else:
+            scalar = result.sum() if subject.kind == "penalty" else result.mean()
+            (target,) = torch.autograd.grad(scalar, leaf, allow_unused=True)
+            target = torch.zeros_like(batch.policy) if target is None else target
+    full = numbers(mirror.shadow.read(target)).reshape(batch.shape)
+    if subject.rewarding:
+        full = -full
+    if any(e.has(sp.nan) or e.has(sp.zoo) for e in full.flat):
+        raise Unread("the formula has a 0/0 or 0*inf at some branch")
+    on_policy = bool((batch.policy == batch.sampler).all())
+    # at policy = sampler a tie between ratio and 1 is no accident: there torch's own rule for ties holds
+    regime = Regime(point, strict=not on_policy, kinks=("L_",) if on_policy else ("L_", "R_"))
+    mild = np.empty(batch.shape, dtype=object)
+    for index in np.ndindex(*batch.shape):
+        mild[index] = one_sign(regime.resolve(full[index]))
+        unknowns = causes(mild[index])
+        if unknowns:
+            raise Unread(unknowns[0])
+    return Reading(full, mild, regime, tuple(mirror.escapes), tuple(mirror.products), connected, tuple(point))
+
+
+def _named(mirror: Mirror, values: torch.Tensor, symbol: Any) -> torch.Tensor:
+    fresh = values.detach().clone()
+    return mirror.name(fresh, _grid(values.shape, symbol))
+
+
+def _grid(shape: Any, symbol: Any) -> Array:
+    out = np.empty(tuple(shape), dtype=object)
+    for index in np.ndindex(*shape):
+        out[index] = symbol(*index)
+    return out
+
+
+def _advantages(mirror: Mirror, batch: Batch) -> torch.Tensor:
+    return mirror.name(batch.advantages.clone(), _grid(batch.advantages.shape, lambda b: sp.Symbol(f"A_{b}", real=True)))
+
+
+def point_of(batch: Batch) -> dict[sp.Symbol, float]:
+    """The numbers behind the symbols."""
+    point: dict[sp.Symbol, float] = {}
+    ratio, weight = batch.policy - batch.reference, batch.policy - batch.sampler
+    for b, t in np.ndindex(*batch.shape):
+        point[base(b, t)] = float(batch.policy[b, t])
+        point[log_ratio(b, t)] = float(ratio[b, t])
+        point[log_weight(b, t)] = float(weight[b, t])
+    for b in range(batch.shape[0]):
+        point[sp.Symbol(f"A_{b}", real=True)] = float(batch.advantages[b])
+    return point

@@ -1,0 +1,142 @@
+"""Regimes: which branch of each selection holds at given numbers, and what the formula is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import mpmath
+import sympy as sp
+from sympy.logic.boolalg import Boolean
+
+from oracle.reading.atoms import Select, Unread, causes
+
+_TIE = 1e-9
+_POINTS: dict[type, Any] = {
+    sp.exp: mpmath.exp, sp.log: mpmath.log, sp.tanh: mpmath.tanh, sp.sinh: mpmath.sinh, sp.cosh: mpmath.cosh,
+    sp.Abs: abs, sp.sign: mpmath.sign, sp.sin: mpmath.sin, sp.cos: mpmath.cos, sp.atan: mpmath.atan,
+    sp.asinh: mpmath.asinh, sp.erf: mpmath.erf,
+}  # fmt: skip
+
+
+def one_sign(e: Any) -> Any:
+    """sign(x)^2 is 1 but at one point."""
+    if not e.has(sp.sign):
+        return e
+    return sp.expand(e).replace(
+        lambda x: isinstance(x, sp.Pow) and isinstance(x.base, sp.sign) and x.exp.is_Integer,
+        lambda x: sp.Integer(1) if x.exp % 2 == 0 else x.base,
+    )
+
+
+class Regime:
+    """Resolves selections at one point; keeps the conditions it met, so that the regime can be stated.
+
+    ``strict``: a tie between expressions that are not identical ends the reading; else it counts as equality.
+    ``kinks``: a selection by the sign of one log-ratio whose name starts so (|L|, min(rho, 1)) has no one branch near
+    policy = reference = sampler; it is kept, written with sign().
+    """
+
+    def __init__(self, point: Mapping[sp.Symbol, float], strict: bool = True, kinks: tuple[str, ...] = ()) -> None:
+        self.strict = strict
+        self.kinks = kinks
+        self.point = {k: mpmath.mpf(v) for k, v in point.items()}
+        self._resolved: dict[Any, Any] = {}
+        self._values: dict[Any, Any] = {}
+        self.met: dict[Boolean, bool] = {}
+
+    def resolve(self, e: Any) -> Any:
+        """The expression with each selection replaced by the branch that holds at the point."""
+        if not getattr(e, "args", ()) or not e.has(Select):
+            return e
+        found = self._resolved.get(e)
+        if found is None:
+            if isinstance(e, Select) and self.kinks and (side := self._kink(e.args[0])) is not None:
+                a, b = self.resolve(e.args[1]), self.resolve(e.args[2])
+                found = one_sign((a + b) / 2 + side * (a - b) / 2)
+            elif isinstance(e, Select):
+                found = self.resolve(e.args[1] if self.holds(e.args[0]) else e.args[2])
+            else:
+                found = e.func(*[self.resolve(a) for a in e.args])
+            self._resolved[e] = found
+        return found
+
+    def _kink(self, condition: Any) -> Any:
+        """sign(x) where the condition says that one log-ratio x is positive (-sign(x): negative); else None."""
+        if not isinstance(condition, sp.core.relational.Relational) or isinstance(condition, (sp.Eq, sp.Ne)):
+            return None
+        difference = sp.expand(self.resolve(condition.lhs) - self.resolve(condition.rhs))
+        if isinstance(condition, (sp.Lt, sp.Le)):
+            difference = -difference
+        symbols = difference.free_symbols
+        if len(symbols) != 1 or not next(iter(symbols)).name.startswith(self.kinks):
+            return None
+        (x,) = symbols
+        slope = difference / x
+        if slope.is_number:
+            return sp.sign(x) * (1 if slope > 0 else -1)
+        # exp(x) against 1, as in min(rho, 1)
+        if difference.subs(x, 0) == 0 and (growth := sp.diff(difference, x)).is_positive:
+            return sp.sign(x)
+        elif difference.subs(x, 0) == 0 and growth.is_negative:
+            return -sp.sign(x)
+        return None
+
+    def holds(self, condition: Any) -> bool:
+        """Whether a condition holds at the point; a tie that is not an identity ends the reading."""
+        if condition in (sp.true, sp.false):
+            return bool(condition)
+        if isinstance(condition, sp.Not):
+            return not self.holds(condition.args[0])
+        if isinstance(condition, sp.And):
+            return all(self.holds(a) for a in condition.args)
+        if isinstance(condition, sp.Or):
+            return any(self.holds(a) for a in condition.args)
+        if isinstance(condition, sp.Xor):
+            return sum(self.holds(a) for a in condition.args) % 2 == 1
+        if not isinstance(condition, sp.core.relational.Relational):
+            raise Unread(f"a condition of the kind {type(condition).__name__}")
+        left, right = self.resolve(condition.lhs), self.resolve(condition.rhs)
+        relation = condition.func(left, right)
+        if relation in (sp.true, sp.false):
+            return bool(relation)
+        answer = self._compare(condition.func, left, right)
+        self.met[relation] = answer
+        return answer
+
+    def _compare(self, relation: Any, left: Any, right: Any) -> bool:
+        difference = self.value(left) - self.value(right)
+        if abs(difference) <= _TIE * (1 + abs(self.value(left))):
+            if self.strict and sp.simplify(left - right) != 0:
+                raise Unread(f"a tie between {left} and {right}")
+            difference = mpmath.mpf(0)
+        return bool(relation(sp.Integer(int(mpmath.sign(difference))), 0))
+
+    def value(self, e: Any) -> Any:
+        """The value of an expression at the point, in mpmath numbers."""
+        found = self._values.get(e)
+        if found is None:
+            found = self._values[e] = self._value(e)
+        return found
+
+    def _value(self, e: Any) -> Any:
+        if e.is_Symbol:
+            if e not in self.point:
+                raise Unread((causes(e) or [f"the value of {e}"])[0])
+            return self.point[e]
+        if e.is_Rational:
+            return mpmath.mpf(e.p) / e.q
+        if e in (sp.oo, -sp.oo):
+            return mpmath.inf if e is sp.oo else -mpmath.inf
+        if isinstance(e, Select):
+            return self.value(e.args[1] if self.holds(e.args[0]) else e.args[2])
+        values = [self.value(a) for a in e.args]
+        if e.is_Add:
+            return mpmath.fsum(values)
+        if e.is_Mul:
+            return mpmath.fprod(values)
+        if e.is_Pow:
+            return values[0] ** values[1]
+        if type(e) in _POINTS:
+            return _POINTS[type(e)](*values)
+        return mpmath.mpf(sp.N(e.xreplace(dict(zip(e.args, map(sp.sympify, values), strict=False))), 20))

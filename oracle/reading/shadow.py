@@ -1,0 +1,73 @@
+"""Shadow memory: one symbolic value for each element of each storage that holds something symbolic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from oracle.reading.atoms import Array, Unread, constant
+
+_LIMIT = 4096
+"""Elements: beyond it a tensor is not followed (a reading happens at 2 x 2 tokens; larger tensors are vocabularies)."""
+
+
+@dataclass
+class _Cells:
+    cells: Array
+    storage: torch.UntypedStorage  # held, so that its address is not given to another tensor
+    itemsize: int
+
+
+class Shadow:
+    """Symbolic contents by storage address; a tensor reads and writes through its own strides."""
+
+    def __init__(self) -> None:
+        self._by_address: dict[int, _Cells] = {}
+
+    def has(self, t: Tensor) -> bool:
+        """Whether the memory that a tensor looks at holds something symbolic."""
+        return t.numel() > 0 and t.untyped_storage().data_ptr() in self._by_address
+
+    def _window(self, t: Tensor, cells: _Cells) -> Array:
+        if t.itemsize != cells.itemsize:
+            raise Unread(f"a view that reinterprets memory as {str(t.dtype).removeprefix('torch.')}")
+        step = cells.cells.itemsize
+        return np.lib.stride_tricks.as_strided(
+            cells.cells[t.storage_offset() :], tuple(t.shape), tuple(s * step for s in t.stride())
+        )
+
+    def read(self, t: Tensor) -> Array:
+        """A copy of what a tensor looks at: its symbols, or its numbers made exact."""
+        if self.has(t):
+            return self._window(t, self._by_address[t.untyped_storage().data_ptr()]).copy()
+        if t.numel() > _LIMIT:
+            raise Unread(f"a tensor of {t.numel()} elements")
+        return _lift(t)
+
+    def write(self, t: Tensor, values: Array) -> None:
+        """Set what a tensor looks at; every alias sees it."""
+        if t.numel() == 0:
+            return
+        storage = t.untyped_storage()
+        cells = self._by_address.get(storage.data_ptr())
+        if cells is None:
+            size = storage.nbytes() // t.itemsize
+            if size > _LIMIT:
+                raise Unread(f"a tensor of {size} elements")
+            whole = torch.empty(0, dtype=t.dtype).set_(storage, 0, (size,))
+            cells = _Cells(_lift(whole), storage, t.itemsize)
+            self._by_address[storage.data_ptr()] = cells
+        self._window(t, cells)[...] = np.broadcast_to(values, tuple(t.shape))
+
+
+def _lift(t: Tensor) -> Array:
+    """The numbers of a tensor as exact SymPy values, at the precision they are stored in."""
+    ulp = torch.finfo(t.dtype).eps / 2 if t.dtype.is_floating_point and t.dtype != torch.float64 else 0.0
+    out = np.empty(tuple(t.shape), dtype=object)
+    flat: list[Any] = t.detach().reshape(-1).tolist()
+    out.reshape(-1)[:] = [constant(v, ulp) for v in flat] if flat else []
+    return out

@@ -1,0 +1,98 @@
+"""The records that the commands print: one verdict a target and placement. Versioned; schemas/ holds the JSON Schema."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+SCHEMA = "kl-oracle/verdict/1"
+
+Evidence = Literal["proved", "tested", "measured"]
+Outcome = Literal["fail", "pass", "skip", "expected-fail", "inconclusive"]
+Severity = Literal["error", "warning", "note"]
+
+
+class SubjectRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What was judged. ``sha256`` is that of the file the callable stands in."""
+
+    target: str
+    kind: Literal["penalty", "loss"] | None
+    placement: Literal["loss", "reward", "whole"] | None
+    roles: dict[str, str]
+    sha256: str | None
+    settings: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+
+
+class Nearest(msgspec.Struct, frozen=True, kw_only=True):
+    """The objective in the catalogue that comes closest: ||G - a * target|| / ||G|| at the best scale a."""
+
+    objective: str
+    level: Literal["token", "sequence"] | None
+    relative_error: float
+
+
+class ObjectiveRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What the expected gradient is the gradient of; ``scale`` is relative to the aggregation, negative ascends."""
+
+    objective: str
+    level: Literal["token", "sequence"] | None
+    scale: float | None
+    evidence: Evidence
+    formula: str | None
+    nearest: Nearest | msgspec.UnsetType = msgspec.UNSET
+    combination: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
+    prefixes: Literal["sampler", "policy"] | msgspec.UnsetType = msgspec.UNSET
+    """Only where an unnamed field is the token-level ``combination`` with prefixes drawn by the policy, not the sampler."""
+
+
+class WithReturns(msgspec.Struct, frozen=True, kw_only=True):
+    """What a penalty in reward becomes when each token earns the sum of the penalties from it on."""
+
+    objective: str
+    level: Literal["token", "sequence"] | None
+    scale: float | None
+    evidence: Evidence
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of one check."""
+
+    check: str
+    outcome: Outcome
+    severity: Severity
+    message: str
+    evidence: Evidence
+    counterexample: dict[str, Any] | None = None
+    remedy: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """One target at one placement."""
+
+    schema: Literal["kl-oracle/verdict/1"] = SCHEMA
+    subject: SubjectRecord
+    on_policy: ObjectiveRecord | None
+    off_policy: ObjectiveRecord | None
+    depends_on_reference: bool | None
+    aggregation: Literal["sum", "token-mean", "seq-mean-token-mean", "seq-mean-token-sum", "constant"] | None
+    findings: list[Finding]
+    outcome: Literal["conforms", "violates", "described", "inconclusive"]
+    with_returns: WithReturns | msgspec.UnsetType = msgspec.UNSET
+    path: list[str] | msgspec.UnsetType = msgspec.UNSET
+    """Conditions on the inputs under which the formulas were read, where the code branches on data."""
+    unread: str | msgspec.UnsetType = msgspec.UNSET
+    """Why no formula was read, where none was."""
+    claims: list[str] | msgspec.UnsetType = msgspec.UNSET
+    error: str | msgspec.UnsetType = msgspec.UNSET
+    """Why the target could not be judged at all; everything else is then null."""
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of what ``identify --format json`` prints: an array of verdicts."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(list[Verdict])}
+
+
+def encode(verdicts: list[Verdict]) -> str:
+    """The JSON text of an array of verdicts."""
+    return msgspec.json.format(msgspec.json.encode(verdicts), indent=2).decode()

@@ -1,0 +1,91 @@
+"""The terminal report: for each verdict what it descends, by which formula, and what the checks found."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sys
+
+import msgspec
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from oracle.records import Finding, ObjectiveRecord, Verdict
+from oracle.words import LEVELS, PLACEMENTS, display, sentence
+
+_STYLE = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+_LEGEND = "L = log(policy/reference), rho = policy/sampler; a formula multiplies the score of its token."
+
+
+def render(verdicts: list[Verdict]) -> str:
+    """The whole report as text, coloured where stdout is a terminal that shows colours."""
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    width = max(60, min(shutil.get_terminal_size((100, 24)).columns, 120))
+    console = Console(
+        file=io.StringIO(), width=width, force_terminal=colour, color_system="standard" if colour else None, highlight=False
+    )
+    judged = [v for v in verdicts if isinstance(v.error, msgspec.UnsetType)]
+    for verdict in judged:
+        console.print(_verdict(verdict))
+    if judged:
+        console.print(Text(_LEGEND, style="dim"))
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return text
+
+
+def _verdict(v: Verdict) -> RenderableType:
+    head = Text.assemble((v.subject.target, "bold"), "  ", (PLACEMENTS[v.subject.placement], "bold"))
+    if v.aggregation:
+        head.append(f", {v.aggregation}")
+    if not isinstance(v.subject.settings, msgspec.UnsetType):
+        head.append("  (" + ", ".join(f"{n}={x}" for n, x in v.subject.settings.items()) + ")", style="dim")
+    sides = Table.grid(padding=(0, 2))
+    sides.add_column(no_wrap=True, style="bold")
+    sides.add_column(overflow="fold")
+    sides.add_column(no_wrap=True, justify="right", style="dim")
+    for name, record in (("on-policy", v.on_policy), ("off-policy", v.off_policy)):
+        if record is not None:
+            _side(sides, name, record)
+    if not isinstance(v.with_returns, msgspec.UnsetType):
+        w = v.with_returns
+        what = f"{display(w.objective)}, {LEVELS[w.level]}" if w.level else {"zero": "nothing"}.get(w.objective, "no objective it knows")
+        sides.add_row("with returns-to-go", Text(what), w.evidence)
+    parts: list[RenderableType] = [head, Padding(sides, (0, 0, 0, 2))]
+    for label, lines in (("read where", v.path), ("not read", [v.unread] if not isinstance(v.unread, msgspec.UnsetType) else [])):
+        if not isinstance(lines, msgspec.UnsetType):
+            parts += [Padding(Text(f"{label}: {line}", style="dim"), (0, 0, 0, 2)) for line in lines]
+    parts += _findings(v.findings)
+    if v.outcome != "described":
+        style = {"conforms": "bold green", "violates": "bold red"}.get(v.outcome, "bold yellow")
+        parts.append(Padding(Text(v.outcome, style=style), (0, 0, 0, 2)))
+    return Group(*parts, Text(""))
+
+
+def _side(grid: Table, name: str, record: ObjectiveRecord) -> None:
+    grid.add_row(name, Text(sentence(record)), record.evidence)
+    if record.formula is not None:
+        grid.add_row("", Text(record.formula, style="cyan"), "")
+
+
+def _findings(findings: list[Finding]) -> list[RenderableType]:
+    told: list[RenderableType] = []
+    for f in findings:
+        if f.outcome in ("fail", "inconclusive", "expected-fail") or f.check == "claim":
+            word = f.severity if f.outcome == "fail" else f.outcome
+            style = _STYLE.get(f.severity, "") if f.outcome != "pass" else "green"
+            line = Text.assemble((f"{word} ", style), (f.check, "bold"), f": {f.message}", (f"  [{f.evidence}]", "dim"))
+            told.append(Padding(line, (0, 0, 0, 2)))
+            if f.counterexample and f.check == "claim":
+                told.append(Padding(Text(", ".join(f"{n} = {x}" for n, x in f.counterexample.items())), (0, 0, 0, 6)))
+            if not isinstance(f.remedy, msgspec.UnsetType):
+                told.append(Padding(Text(f"remedy: {f.remedy}", style="dim"), (0, 0, 0, 6)))
+    passed = [f.check for f in findings if f.outcome == "pass" and f.check != "claim"]
+    skipped = [f.check for f in findings if f.outcome == "skip"]
+    if passed:
+        told.append(Padding(Text("pass " + ", ".join(passed), style="dim"), (0, 0, 0, 2)))
+    if skipped:
+        told.append(Padding(Text("skip " + ", ".join(skipped), style="dim"), (0, 0, 0, 2)))
+    return told

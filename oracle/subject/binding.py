@@ -1,0 +1,144 @@
+"""Binding: which parameter of a callable plays which role, and which are fixed by the user."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from oracle.errors import RoleError
+from oracle.subject.roles import ROLE_NAMES, Role, role_of
+
+
+@dataclass(frozen=True)
+class Binding:
+    """``roles`` maps a role to the parameter that plays it; ``settings`` are parameters the user fixed."""
+
+    roles: Mapping[Role, str]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    """Parameters left at a numeric default: candidates for a constant normaliser."""
+
+
+def parse_assignment(text: str, option: str) -> tuple[str, str]:
+    """Split ``name=value`` of ``--role`` or ``--set``."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise RoleError(f"{option} {text!r}: write {option} NAME=VALUE, for example {_EXAMPLES[option]}")
+    return name.strip(), value.strip()
+
+
+_EXAMPLES = {"--role": "--role base=reference", "--set": "--set kl_penalty=k3"}
+
+
+def parse_value(text: str) -> Any:
+    """A Python literal where the text is one (numbers, True, None, tuples), else the text itself."""
+    known = {"true": True, "false": False, "none": None}
+    if text.lower() in known:
+        return known[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def parse_role(text: str) -> tuple[str, Role]:
+    """``PARAMETER=ROLE`` (``ROLE=PARAMETER`` is understood where only one side is a role)."""
+    left, right = parse_assignment(text, "--role")
+    if right.lower() in ROLE_NAMES:
+        return left, Role(right.lower())
+    if left.lower() in ROLE_NAMES:
+        return right, Role(left.lower())
+    close = get_close_matches(right.lower(), ROLE_NAMES, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"the roles are {', '.join(ROLE_NAMES)}"
+    raise RoleError(f"--role {text}: {right!r} is not a role; {hint}")
+
+
+def bind(function: Callable[..., Any], roles: Sequence[str] = (), settings: Sequence[str] = ()) -> Binding:
+    """Bind the parameters of ``function``; explicit ``PARAMETER=ROLE`` and ``NAME=VALUE`` texts go first.
+
+    Raises RoleError where a parameter without default has no role, or where policy or reference is missing.
+    """
+    parameters = _parameters(function)
+    fixed = {n: parse_value(v) for n, v in (parse_assignment(s, "--set") for s in settings)}
+    explicit = dict(parse_role(r) for r in roles)
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    for name in (*explicit, *fixed):
+        if name not in parameters and not open_ended:
+            close = get_close_matches(name, list(parameters), n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(parameters)}"
+            raise RoleError(f"{_name(function)} has no parameter {name!r}; {hint}")
+    bound: dict[Role, str] = {}
+    for name, role in explicit.items():
+        if role in bound:
+            raise RoleError(f"two parameters are given the role {role}: {bound[role]!r} and {name!r}")
+        bound[role] = name
+    unbound, numbers = _bind_by_name(function, parameters, {*explicit, *fixed}, bound)
+    _require(function, bound, unbound, parameters)
+    return Binding(bound, fixed, numbers)
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    try:
+        return dict(inspect.signature(function).parameters)
+    except (TypeError, ValueError) as error:
+        raise RoleError(f"{_name(function)} has no readable signature; wrap it in a small Python function") from error
+
+
+def _bind_by_name(
+    function: Callable[..., Any],
+    parameters: Mapping[str, inspect.Parameter],
+    taken: set[str],
+    bound: dict[Role, str],
+) -> tuple[list[str], dict[str, float]]:
+    unbound: list[str] = []
+    numbers: dict[str, float] = {}
+    for name, parameter in parameters.items():
+        if name in taken or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        role = role_of(name)
+        default = parameter.default
+        optional = default is not parameter.empty
+        fits = not optional or default is None or (role is Role.BETA and isinstance(default, (int, float)))
+        if role is not None and fits and not isinstance(default, bool):
+            if role not in bound:
+                bound[role] = name
+            elif not optional:
+                raise RoleError(
+                    f"{_name(function)}: {bound[role]!r} and {name!r} both look like the {role}; "
+                    f"say which with --role {name}=ROLE"
+                )
+        elif not optional:
+            unbound.append(name)
+        elif isinstance(default, (int, float)) and not isinstance(default, bool):
+            numbers[name] = float(default)
+    return unbound, numbers
+
+
+def _require(
+    function: Callable[..., Any],
+    bound: Mapping[Role, str],
+    unbound: Sequence[str],
+    parameters: Mapping[str, inspect.Parameter],
+) -> None:
+    missing = [r for r in (Role.POLICY, Role.REFERENCE) if r not in bound]
+    if missing:
+        role = missing[0]
+        candidate = unbound[0] if unbound else next(iter(parameters), "PARAMETER")
+        raise RoleError(
+            f"{_name(function)}({', '.join(parameters)}): no parameter is recognised as the {role}'s log-probabilities; "
+            f"say which with --role {candidate}={role}"
+        )
+    if unbound:
+        name = unbound[0]
+        raise RoleError(
+            f"{_name(function)}: parameter {name!r} has no role and no default; give it --role {name}=ROLE "
+            f"(one of {', '.join(ROLE_NAMES)}) or --set {name}=VALUE"
+        )

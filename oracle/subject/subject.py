@@ -1,0 +1,208 @@
+"""A subject: one bound callable, the kind of its result, and its value and gradient on a batch."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from oracle.errors import SubjectError
+from oracle.subject.batch import Batch, mild
+from oracle.subject.binding import Binding
+from oracle.subject.roles import Role
+from oracle.subject.target import Target, eager_compile
+
+Kind = Literal["penalty", "loss"]
+Placement = Literal["loss", "reward", "whole"]
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How a callable wants its arguments, found by trying: dtype of the numbers, of the mask, shape of advantages."""
+
+    dtype: torch.dtype = torch.float64
+    mask: torch.dtype = torch.float64
+    advantages: Literal["sequence", "token", "column"] = "sequence"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A callable with its roles; ``kind`` is penalty (one value a token) or loss (one value a batch)."""
+
+    target: Target
+    binding: Binding
+    convention: Convention
+    kind: Kind
+    rewarding: bool = False
+    """The result is a reward (it grows with the rewards role), so the penalty is its negative."""
+
+    @property
+    def placements(self) -> tuple[Placement, ...]:
+        """Where the term can stand: a penalty both ways, a loss as a whole, a shaped reward in reward only."""
+        if self.kind == "loss":
+            return ("whole",)
+        return ("reward",) if self.rewarding else ("loss", "reward")
+
+    def has(self, role: Role) -> bool:
+        """Whether a parameter plays this role."""
+        return role in self.binding.roles
+
+    def roles(self) -> dict[str, str]:
+        """Role to parameter, as the record shows it."""
+        return {str(r): n for r, n in self.binding.roles.items()}
+
+    def at_precision(self, dtype: torch.dtype) -> Subject:
+        """The same subject, called with numbers of another dtype."""
+        mask = dtype if self.convention.mask.is_floating_point else self.convention.mask
+        return dataclasses.replace(self, convention=dataclasses.replace(self.convention, dtype=dtype, mask=mask))
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Subject:
+        """The same subject with further parameters fixed."""
+        return dataclasses.replace(
+            self, binding=dataclasses.replace(self.binding, settings={**self.binding.settings, **settings})
+        )
+
+    def result(self, batch: Batch, policy: Float[Tensor, "b t"]) -> Tensor:
+        """Call the function with ``policy`` in the policy's place; the tensor it answers, of any permitted shape."""
+        return _call(self.target, self.binding, self.convention, batch, policy)
+
+
+def open_subject(target: Target, binding: Binding) -> Subject:
+    """Try a mild batch of 3 x 2 under each calling convention; the first that answers well is kept.
+
+    Raises SubjectError where the callable raises, returns nothing, another shape, or a number that is not finite.
+    """
+    first: SubjectError | None = None
+    for convention in _conventions(binding):
+        batch = mild(3, 2, seed=7)
+        try:
+            result = _call(target, binding, convention, batch, batch.policy)
+            kind = _kind(target, result)
+        except SubjectError as error:
+            first = first or error
+            continue
+        if not bool(torch.isfinite(result).all()):
+            raise SubjectError(
+                f"{target.name} returned {_first_bad(result)} on mild inputs (|log(policy/reference)| < .4); "
+                "mend the function, or fix a parameter with --set"
+            )
+        rewarding = kind == "penalty" and _is_rewarding(target, binding, convention, batch)
+        return Subject(target, binding, convention, kind, rewarding)
+    assert first is not None
+    raise first
+
+
+def _conventions(binding: Binding) -> Iterator[Convention]:
+    masks = (torch.float64, torch.bool, torch.int64) if Role.MASK in binding.roles else (torch.float64,)
+    wide = Role.ADVANTAGES in binding.roles or Role.REWARDS in binding.roles
+    shapes: tuple[Literal["sequence", "token", "column"], ...] = ("sequence", "token", "column") if wide else ("sequence",)
+    for dtype, mask, shape in itertools.product((torch.float64, torch.float32), masks, shapes):
+        yield Convention(dtype, dtype if mask is torch.float64 else mask, shape)
+
+
+def _kind(target: Target, result: Tensor) -> Kind:
+    if result.numel() == 1 or result.shape == (3,):
+        return "loss"
+    if result.shape == (3, 2):
+        return "penalty"
+    raise SubjectError(
+        f"{target.name} returned a tensor of shape {tuple(result.shape)} for 3 sequences of 2 tokens; "
+        "expected one value a token, one a sequence, or a scalar"
+    )
+
+
+def _first_bad(result: Tensor) -> str:
+    bad = result.detach().flatten()
+    return str(float(bad[~torch.isfinite(bad)][0]))
+
+
+def _is_rewarding(target: Target, binding: Binding, convention: Convention, batch: Batch) -> bool:
+    if Role.REWARDS not in binding.roles:
+        return False
+    one = dataclasses.replace(batch, advantages=torch.ones_like(batch.advantages))
+    low = _call(target, binding, convention, batch, batch.policy).detach().sum()
+    return bool(_call(target, binding, convention, one, batch.policy).detach().sum() > low)
+
+
+def _arguments(binding: Binding, convention: Convention, batch: Batch, policy: Tensor) -> dict[str, Any]:
+    b, t = batch.shape
+    shape = {"sequence": (b,), "token": (b, t), "column": (b, 1)}[convention.advantages]
+    spread = batch.advantages.to(convention.dtype)
+    spread = (spread if shape == (b,) else spread[:, None].expand(shape)).clone()
+    values: dict[Role, Any] = {
+        Role.POLICY: policy,
+        Role.REFERENCE: batch.reference.to(convention.dtype).clone(),
+        Role.SAMPLER: batch.sampler.to(convention.dtype).clone(),
+        Role.MASK: batch.mask.to(convention.mask).clone(),
+        Role.ADVANTAGES: spread,
+        Role.REWARDS: spread.clone(),
+        Role.BETA: batch.beta,
+    }
+    return {name: values[role] for role, name in binding.roles.items()} | dict(binding.settings)
+
+
+@contextlib.contextmanager
+def _guarded() -> Iterator[None]:
+    """What a subject prints goes to stderr; the random state and the default dtype come back as they were."""
+    dtype = torch.get_default_dtype()
+    with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(sys.stderr), eager_compile():
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(dtype)
+
+
+def _call(target: Target, binding: Binding, convention: Convention, batch: Batch, policy: Tensor) -> Tensor:
+    import inspect
+
+    given = _arguments(binding, convention, batch, policy)
+    try:
+        parameters = inspect.signature(target.function).parameters
+        args = [given.pop(n) for n, p in parameters.items() if p.kind is p.POSITIONAL_ONLY and n in given]
+        with _guarded():
+            answer = target.function(*args, **given)
+    except (Exception, SystemExit) as error:
+        raise SubjectError(_raised(target, error)) from error
+    return _tensor(target, answer)
+
+
+def _raised(target: Target, error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if "/oracle/subject/" not in f.filename.replace("\\", "/")]
+    inside = own[0] if own else frames[-1]
+    message = " ".join(str(error).split())[:160]
+    return (
+        f"{target.name} raised {type(error).__name__}: {message} (line {inside.lineno} of its file); "
+        "check the roles with --role and the settings with --set"
+    )
+
+
+_FIRST_KEYS = ("loss", "kl_loss", "kl", "kl_penalty", "penalty", "rewards", "token_level_rewards")
+
+
+def _tensor(target: Target, answer: Any) -> Tensor:
+    """The tensor in an answer: itself, the loss of a dict or record, the first floating tensor of a tuple."""
+    if answer is None:
+        raise SubjectError(f"{target.name} returned nothing; it must return the penalty or the loss")
+    if isinstance(answer, (int, float)) and not isinstance(answer, bool):
+        return torch.tensor(float(answer), dtype=torch.float64)
+    if dataclasses.is_dataclass(answer) and not isinstance(answer, type):
+        answer = {f.name: getattr(answer, f.name) for f in dataclasses.fields(answer)}
+    if isinstance(answer, Mapping):
+        answer = [answer[k] for k in _FIRST_KEYS if k in answer] + list(answer.values())
+    candidates = answer if isinstance(answer, (tuple, list)) else [answer]
+    for item in candidates:
+        if isinstance(item, Tensor) and item.is_floating_point():
+            return item
+    raise SubjectError(
+        f"{target.name} returned {type(answer).__name__} without a floating-point tensor; it must return the penalty or the loss"
+    )

@@ -1,0 +1,155 @@
+"""Targets: ``package.module:callable`` and ``path/file.py:callable``, with a glob or nothing after the colon."""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from oracle.errors import TargetError
+
+
+@dataclass(frozen=True)
+class Target:
+    """One callable and where it came from; ``name`` is what the user typed, with the glob filled in."""
+
+    name: str
+    function: Callable[..., Any]
+    sha256: str | None
+
+
+@contextlib.contextmanager
+def eager_compile() -> Iterator[None]:
+    """Make ``torch.compile`` hand its function back, so that what is judged is the code and not its compilation."""
+    import torch
+
+    def plain(model: Any = None, **_: Any) -> Any:
+        return model if model is not None else lambda function: function
+
+    real, torch.compile = torch.compile, plain  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        torch.compile = real
+
+
+def resolve(text: str) -> list[Target]:
+    """All callables that one target text names, in the order of the file."""
+    location, _, wanted = text.partition(":")
+    if not location:
+        raise TargetError(f"{text!r} names no file or module; write path/file.py:function or package.module:function")
+    module = _load(location, text)
+    functions = _callables(module)
+    prefix = f"{location}:"
+    if wanted and not any(c in wanted for c in "*?["):
+        return [Target(text, _attribute(module, wanted, functions, text), _digest(module))]
+    found = [n for n in functions if fnmatch.fnmatch(n, wanted or "*")]
+    if not found:
+        raise TargetError(f"{text}: no function here matches; {_known(functions)}")
+    return [Target(prefix + n, functions[n], _digest(module)) for n in found]
+
+
+def _known(functions: dict[str, Any]) -> str:
+    names = list(functions)
+    return f"it has {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}" if names else "it has no public function"
+
+
+def _callables(module: types.ModuleType) -> dict[str, Callable[..., Any]]:
+    return {
+        n: v
+        for n, v in vars(module).items()
+        if not n.startswith("_") and callable(v) and not inspect.isclass(v) and getattr(v, "__module__", None) == module.__name__
+    }
+
+
+def _attribute(module: types.ModuleType, path: str, functions: dict[str, Any], text: str) -> Callable[..., Any]:
+    value: Any = module
+    for part in path.split("."):
+        if not hasattr(value, part):
+            close = get_close_matches(part, list(functions) or dir(value), n=1)
+            hint = f"did you mean {close[0]!r}?" if close else _known(functions)
+            raise TargetError(f"{text}: there is no {part!r} in it; {hint}")
+        value = getattr(value, part)
+    value = getattr(value, "_torchdynamo_orig_callable", value)
+    if inspect.isclass(value):
+        raise TargetError(f"{text} is a class; name a method that takes no self, or write a small function that calls it")
+    if not callable(value):
+        raise TargetError(f"{text} is a {type(value).__name__}, not a function")
+    return value  # type: ignore[no-any-return]
+
+
+def _load(location: str, text: str) -> types.ModuleType:
+    is_file = location.endswith(".py") or "/" in location or "\\" in location
+    try:
+        with eager_compile(), contextlib.redirect_stdout(sys.stderr):
+            return _load_file(Path(location), text) if is_file else _load_module(location)
+    except TargetError:
+        raise
+    except SyntaxError as error:
+        raise TargetError(f"{location}, line {error.lineno}: {error.msg}; it is not valid Python") from error
+    except ModuleNotFoundError as error:
+        raise TargetError(_missing_module(location, is_file, error)) from error
+    except (Exception, SystemExit) as error:
+        raise TargetError(f"{location} raised {type(error).__name__} while it was imported: {_line(error)}") from error
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or "(no message)"
+
+
+def _missing_module(location: str, is_file: bool, error: ModuleNotFoundError) -> str:
+    missing = error.name or ""
+    if not is_file and (location == missing or location.startswith(missing + ".")):
+        hint = "; for a file, write its path, ending in .py" if Path(location.replace(".", "/") + ".py").exists() else ""
+        return f"no module named {missing!r} is installed here{hint or '; install it, or write path/file.py:function'}"
+    return f"{location} imports {missing!r}, which is not installed here; install it first"
+
+
+def _load_file(path: Path, text: str) -> types.ModuleType:
+    if not path.exists():
+        siblings = [str(p) for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
+        close = get_close_matches(str(path), siblings, n=1)
+        raise TargetError(f"{text}: there is no file {path}" + (f"; did you mean {close[0]}?" if close else ""))
+    if path.is_dir():
+        raise TargetError(f"{text}: {path} is a folder; name a .py file in it")
+    path = path.resolve()
+    # the content is part of the name: an edited file is another module
+    name = f"_kl_oracle_subject_{hashlib.sha256(str(path).encode() + path.read_bytes()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise TargetError(f"{text}: {path.name} is not a Python file (its name must end in .py)")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    # what the file imports from its own folder is found as if it were run from there
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    finally:
+        sys.path.remove(str(path.parent))
+    return module
+
+
+def _load_module(name: str) -> types.ModuleType:
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    return importlib.import_module(name)
+
+
+def _digest(module: types.ModuleType) -> str | None:
+    file = getattr(module, "__file__", None)
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file and Path(file).is_file() else None

@@ -1,0 +1,37 @@
+"""Words for people: directions of a divergence are spelled with both distributions."""
+
+from __future__ import annotations
+
+from oracle.records import ObjectiveRecord
+
+PLACEMENTS = {"loss": "as loss", "reward": "in reward", "whole": "whole loss", None: ""}
+LEVELS = {"token": "token level", "sequence": "sequence level", None: ""}
+
+
+def display(objective: str) -> str:
+    """``reverse_kl`` as KL(policy||reference), and so on; other words as they are."""
+    from proofs.divergences import OBJECTIVES
+
+    return OBJECTIVES[objective].display if objective in OBJECTIVES else objective
+
+
+def sentence(record: ObjectiveRecord) -> str:
+    """What one side of a verdict says, in a line."""
+    import msgspec
+
+    if record.objective == "zero":
+        return "nothing: the expected gradient is zero"
+    if record.objective != "unnamed":
+        verb = "descends" if record.scale is None or record.scale > 0 else "ascends"
+        scale = "" if record.scale is None or abs(record.scale) == 1 else f"{abs(record.scale):.6g} x "
+        return f"{verb} {scale}{display(record.objective)}, {LEVELS[record.level]}"
+    parts = ["no objective it knows"]
+    if not isinstance(record.combination, msgspec.UnsetType):
+        terms = [f"{'-' if a < 0 else '+'} {'' if abs(a) == 1 else f'{abs(a):.6g} '}{display(n)}" for n, a in record.combination.items()]
+        text = " ".join(terms).removeprefix("+ ")
+        whose = record.prefixes == "policy"
+        parts.append(f"the gradient of {text}" + (", token level, but with the policy's prefixes" if whose else ", no divergence"))
+    if not isinstance(record.nearest, msgspec.UnsetType):
+        near = record.nearest
+        parts.append(f"nearest {display(near.objective)}, {LEVELS[near.level]}, {near.relative_error:.0%} off")
+    return "; ".join(parts)

@@ -1,0 +1,172 @@
+"""Numeric functions generated from the formulas, accurate to the last digits.
+
+Three things are done to an expression on the way to NumPy: exp(x) - 1, log(1 + x) and
+log(1 + exp(x)) become expm1, log1p and logaddexp (sympy.codegen.rewriting); where the result still
+loses digits near 0, as exp(-L) - 1 + L does, its Taylor series takes over there, with coefficients
+computed from the same expression; constants are broadcast. Whether digits are lost is measured
+against mpmath when the function is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache, reduce
+from typing import Any, TypeAlias
+
+import mpmath
+import numpy as np
+import numpy.typing as npt
+import sympy as sp
+from sympy import Expr, Symbol, exp, log
+from sympy.codegen.numpy_nodes import logaddexp
+from sympy.codegen.rewriting import expm1_opt, log1p_opt, optimize
+
+from proofs.divergences import OBJECTIVES
+from proofs.estimators import Estimator
+from proofs.normal_form import normal_form
+from proofs.symbols import L, U
+from proofs.taylor import NotAnalytic, numeric_taylor
+
+Array: TypeAlias = npt.NDArray[np.float64]
+Function: TypeAlias = Callable[..., Array]
+
+SERIES_HALF_WIDTH = 0.5
+SERIES_ORDER = 40
+_PROBES = (1e-10, 1e-7, 1e-5, 1e-3, 0.03, 0.3)
+_TOLERANCE = 4e-15
+_KINKS = (sp.Abs, sp.sign, sp.Min, sp.Max, sp.Piecewise, sp.Heaviside)
+
+
+def compile_numpy(expr: Expr, symbols: Sequence[Symbol]) -> Function:
+    """Return a float64 NumPy function of the symbols, in this order, that broadcasts.
+
+    >>> float(compile_numpy(exp(-L) - 1 + L, [L])(1e-8))
+    4.9999999833333336e-17
+    """
+    return _compiled(sp.sympify(expr), tuple(symbols))
+
+
+@lru_cache(maxsize=512)
+def _compiled(expr: Expr, symbols: tuple[Symbol, ...]) -> Function:
+    missing = expr.free_symbols - set(symbols)
+    if missing:
+        raise ValueError(f"no value for {', '.join(sorted(map(str, missing)))} in {expr}")
+    direct = _direct(expr, symbols)
+    if len(symbols) == 1 and not expr.has(*_KINKS) and _loses_digits(direct, expr, symbols[0]):
+        try:
+            return _with_series(direct, series_coefficients(expr, symbols[0]))
+        except NotAnalytic:
+            return direct
+    return direct
+
+
+def _direct(expr: Expr, symbols: tuple[Symbol, ...]) -> Function:
+    function = sp.lambdify(symbols, _rewritten(expr), modules="numpy", cse=True)
+
+    def evaluate(*values: npt.ArrayLike) -> Array:
+        arrays = np.broadcast_arrays(*(np.asarray(value, np.float64) for value in values))
+        with np.errstate(all="ignore"):
+            result = np.asarray(function(*arrays), np.float64)
+        return np.array(np.broadcast_to(result, arrays[0].shape)) if arrays else result
+
+    return evaluate
+
+
+def _rewritten(expr: Expr) -> Expr:
+    def softplus(node: Expr) -> Expr:
+        (argument,) = node.args
+        return logaddexp(0, next(term for term in argument.args if term != 1).args[0])
+
+    stable = expr.replace(_is_softplus, softplus)
+    return optimize(stable, [expm1_opt, log1p_opt])
+
+
+def _is_softplus(node: Expr) -> bool:
+    if not (isinstance(node, log) and node.args[0].is_Add and len(node.args[0].args) == 2):
+        return False
+    one, other = sorted(node.args[0].args, key=lambda term: term != 1)
+    return bool(one == 1 and isinstance(other, exp))
+
+
+def _loses_digits(function: Function, expr: Expr, symbol: Symbol) -> bool:
+    precise = sp.lambdify(symbol, expr, modules="mpmath")
+    points = [side * probe for probe in _PROBES for side in (-1.0, 1.0)]
+    if symbol.is_positive:
+        return False
+    with mpmath.workdps(50):
+        for point in points:
+            exact = precise(mpmath.mpf(point))
+            if abs(mpmath.mpf(float(function(point))) - exact) > _TOLERANCE * abs(exact):
+                return True
+    return False
+
+
+def series_coefficients(expr: Expr, symbol: Symbol, order: int = SERIES_ORDER) -> list[float]:
+    """Return the Taylor coefficients at 0, up to this order, rounded once from many digits."""
+    coefficients = numeric_taylor(expr, symbol, order)
+    return [0.0 if abs(c) < mpmath.mpf(10) ** -55 else float(c) for c in coefficients]
+
+
+def _with_series(direct: Function, coefficients: list[float]) -> Function:
+    lead = next((n for n, c in enumerate(coefficients) if c), len(coefficients))
+    tail = coefficients[lead:]
+    width = _width(tail)
+
+    def evaluate(*values: npt.ArrayLike) -> Array:
+        result = np.atleast_1d(direct(*values))
+        (x,) = np.broadcast_arrays(*(np.asarray(value, np.float64) for value in values))
+        near = np.abs(np.atleast_1d(x)) < width
+        small = np.atleast_1d(x)[near]
+        horner: Array = reduce(lambda total, c: total * small + c, reversed(tail), 0.0 * small)
+        result[near] = horner * small**lead
+        return result.reshape(x.shape)
+
+    return evaluate
+
+
+def _width(tail: list[float]) -> float:
+    """Where the terms left out are below the last digit of the leading one."""
+    width = SERIES_HALF_WIDTH
+    while tail and max(abs(c) * width**n for n, c in enumerate(tail) if n >= len(tail) - 3) > 1e-18 * abs(tail[0]):
+        width /= 2
+    return width
+
+
+@lru_cache(maxsize=64)
+def coefficient_function(objective: str) -> Function:
+    """Return the coefficient of a named objective as a NumPy function of L."""
+    return compile_numpy(OBJECTIVES[objective].coefficient, [L])
+
+
+def estimator_function(estimator: Estimator) -> Function:
+    """Return the value of an estimator as a NumPy function of L."""
+    return compile_numpy(estimator.value, [L])
+
+
+@lru_cache(maxsize=64)
+def divergence_function(objective: str) -> Callable[[npt.ArrayLike, npt.ArrayLike], Array]:
+    """Return D(log policy, log reference) of a named objective, summed over the last axis.
+
+    Both have full support. Each term is f(u) - f'(1) (u - 1), which no cancellation across tokens
+    can harm because it is 0 only at u = 1; it is weighted by the larger of the two probabilities.
+    """
+    generator = OBJECTIVES[objective].generator
+    slope = sp.diff(generator, U).subs(U, 1)
+    term = (generator - slope * (U - 1)).subs(U, exp(L))
+    below = compile_numpy(_smoothed(term), [L])
+    above = compile_numpy(_smoothed(term * exp(-L)), [L])
+
+    def value(log_policy: npt.ArrayLike, log_reference: npt.ArrayLike) -> Array:
+        p, q = np.asarray(log_policy, np.float64), np.asarray(log_reference, np.float64)
+        ratio = p - q
+        weighted = np.where(ratio > 0, np.exp(p), np.exp(q))
+        parts = weighted * np.where(ratio > 0, above(np.maximum(ratio, 0.0)), below(np.minimum(ratio, 0.0)))
+        total: Any = parts.sum(axis=-1)
+        return np.asarray(total, np.float64)
+
+    return value
+
+
+def _smoothed(term: Expr) -> Expr:
+    """Kinks are kept as they are; the rest is expanded so that no large factors cancel."""
+    return term if term.has(*_KINKS) else normal_form(term).expr

@@ -1,0 +1,1 @@
+"""The tests mirror the packages: tests/proofs, tests/oracle, tests/gpu_checks."""

@@ -1,0 +1,21 @@
+"""What every test runs under: checked shapes, and Hypothesis that repeats itself.
+
+The import hook has to be installed before any of the packages is imported, so this module imports
+none of them, and nothing that would.
+"""
+
+import os
+
+# The workers share the cores: threads inside each would only get in each other's way. PyTorch and
+# BLAS read this once, when they are first imported.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import jaxtyping
+from hypothesis import settings
+
+jaxtyping.install_import_hook(["proofs", "oracle", "gpu_checks"], "beartype.beartype")
+
+settings.register_profile("ci", derandomize=True, deadline=None)
+settings.register_profile("dev", deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
