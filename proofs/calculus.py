@@ -15,6 +15,8 @@ two gradients into a statement about their coefficients.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import sympy as sp
 from sympy import Dummy, Expr, Rational, Symbol
 
@@ -96,6 +98,7 @@ def on_policy(g: Expr) -> Expr:
     return _tidy(g.subs(RHO, 1))
 
 
+@lru_cache(maxsize=1024)
 def _tidy(expr: Expr) -> Expr:
     """The shorter of the expression and its normal form; nested conditions become intervals of L."""
     try:

@@ -57,6 +57,7 @@ def exact(number: sp.Float) -> sp.Rational:
     return sp.Rational(repr(float(number))) if number._prec <= 53 else sp.Rational(str(number))
 
 
+@lru_cache(maxsize=4096)
 def is_zero_number(number: Expr) -> bool | None:
     """Whether a number is zero; None where that stays undecided."""
     if number.is_Rational:

@@ -1,0 +1,43 @@
+"""verl: ``kl_penalty`` with every estimator and its "+" (straight-through), and the KL loss under each aggregation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from oracle.libraries.entry import Entry, named
+from oracle.libraries.lift import LiftedFile
+
+_FILE = "verl/trainer/ppo/core_algos.py"
+_ESTIMATORS = ("k1", "kl", "abs", "k2", "mse", "k3", "low_var_kl")
+_MODES = ("token-mean", "token-sum", "seq-mean-token-sum", "seq-mean-token-mean", "seq-mean-token-sum-norm")
+
+
+def _kl_loss(file: LiftedFile) -> Callable[..., Any]:
+    """As the actor's update does: the penalty of each token, aggregated under the response mask."""
+    penalty, aggregate = file.get("kl_penalty"), file.get("agg_loss")
+
+    def kl_loss(log_prob: Tensor, ref_log_prob: Tensor, response_mask: Tensor, mode: str, estimator: str) -> Any:
+        loss_mat = penalty(logprob=log_prob, ref_logprob=ref_log_prob, kl_penalty=estimator)
+        return aggregate(loss_mat=loss_mat, loss_mask=response_mask, loss_agg_mode=mode)
+
+    return kl_loss
+
+
+ENTRIES = (
+    *(
+        Entry("verl", "verl", _FILE, "kl_penalty", name, named("kl_penalty"), "loss", {"kl_penalty": name})
+        for base in _ESTIMATORS
+        for name in (base, f"{base}+")
+    ),
+    *(
+        Entry("verl", "verl", _FILE, "kl_penalty", name, named("kl_penalty"), "reward", {"kl_penalty": name})
+        for name in _ESTIMATORS
+    ),
+    *(
+        Entry("verl", "verl", _FILE, "agg_loss(kl_penalty)", f"low_var_kl, {mode}", _kl_loss, None, {"mode": mode, "estimator": "low_var_kl"})
+        for mode in _MODES
+    ),
+)
