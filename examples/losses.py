@@ -13,9 +13,7 @@ from torch import Tensor
 CLIP = 0.2
 
 
-def grpo(
-    logp: Tensor, old_logp: Tensor, ref_logp: Tensor, advantages: Tensor, mask: Tensor, beta: float
-) -> Tensor:
+def grpo(logp: Tensor, old_logp: Tensor, ref_logp: Tensor, advantages: Tensor, mask: Tensor, beta: float) -> Tensor:
     """GRPO as published: k3 as loss, with nothing to correct it off-policy."""
     penalty = _k3(logp, ref_logp)
     return _mean_of_means(_surrogate(logp, old_logp, advantages) + beta * penalty, mask)
@@ -29,9 +27,7 @@ def grpo_corrected(
     return _mean_of_means(_surrogate(logp, old_logp, advantages) + beta * penalty, mask)
 
 
-def k1_loss(
-    logp: Tensor, old_logp: Tensor, ref_logp: Tensor, advantages: Tensor, mask: Tensor, beta: float
-) -> Tensor:
+def k1_loss(logp: Tensor, old_logp: Tensor, ref_logp: Tensor, advantages: Tensor, mask: Tensor, beta: float) -> Tensor:
     """The log-ratio as loss: its value estimates the KL, its gradient never sees the reference."""
     penalty = logp - ref_logp
     return _mean_of_means(_surrogate(logp, old_logp, advantages) + beta * penalty, mask)

@@ -9,6 +9,7 @@ import sympy as sp
 import torch
 
 from oracle.probing.aggregation import Aggregation
+from oracle.probing.precision import working_dtype
 from oracle.probing.signal import Signal, kl_part
 from oracle.reading.field import Field, KlReading
 from oracle.records import Finding, ObjectiveRecord, WithReturns
@@ -57,8 +58,9 @@ class Case:
 
     @cached_property
     def tolerance(self) -> float:
-        """Relative error that still counts as equal: it follows the dtype of the result."""
-        return {torch.float64: 1e-8, torch.float32: 1e-4}.get(self.mild_signal.value.dtype, 1e-2)
+        """Relative error that still counts as equal: it follows the coarsest dtype that the code works in."""
+        dtype = working_dtype(self.subject, self.placement, self.mild_batch)
+        return {torch.float64: 1e-8, torch.float32: 1e-4}.get(dtype, 1e-2)
 
     @property
     def coefficient(self) -> sp.Expr | None:

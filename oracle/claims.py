@@ -73,7 +73,9 @@ def _parse_form(text: str) -> Claim:
 
     match = re.match(r"(.+?) (as loss|in reward)\s*(?:,(.*))?$", text)
     if match is None:
-        raise ClaimError(f"claim {text!r}: after 'as loss' or 'in reward' a comma starts the next part; for example {_EXAMPLES}")
+        raise ClaimError(
+            f"claim {text!r}: after 'as loss' or 'in reward' a comma starts the next part; for example {_EXAMPLES}"
+        )
     try:
         estimator = parse_estimator(match[1])
     except EstimatorError as error:
@@ -100,7 +102,9 @@ def _parse_form(text: str) -> Claim:
 def _parse_objective(text: str) -> Claim:
     from proofs.divergences import OBJECTIVES
 
-    match = re.fullmatch(r"([A-Za-z0-9_]+)(?:/(\w+))?(?: (on-policy|off-policy|on- and off-policy))?(?: (?:in|as) (reward|loss))?", text)
+    match = re.fullmatch(
+        r"([A-Za-z0-9_]+)(?:/(\w+))?(?: (on-policy|off-policy|on- and off-policy))?(?: (?:in|as) (reward|loss))?", text
+    )
     names = [*OBJECTIVES, "zero"]
     name, level = (match[1], match[2]) if match else (text.split("/")[0].split(" ")[0], None)
     if name not in names:
@@ -108,8 +112,12 @@ def _parse_objective(text: str) -> Claim:
         hint = f"did you mean {close[0]!r}?" if close else f"a claim is a form or an objective, for example {_EXAMPLES}"
         raise ClaimError(f"claim {text!r}: {name!r} is not an objective; {hint}")
     if match is None or level not in (None, "token", "sequence"):
-        raise ClaimError(f"claim {text!r}: write OBJECTIVE[/token|/sequence] [on-policy|off-policy], for example {_EXAMPLES}")
-    sides = {"off-policy": ("off-policy",), "on- and off-policy": ("on-policy", "off-policy")}.get(match[3] or "", ("on-policy",))
+        raise ClaimError(
+            f"claim {text!r}: write OBJECTIVE[/token|/sequence] [on-policy|off-policy], for example {_EXAMPLES}"
+        )
+    sides = {"off-policy": ("off-policy",), "on- and off-policy": ("on-policy", "off-policy")}.get(
+        match[3] or "", ("on-policy",)
+    )
     placement: Placement | None = None if match[4] is None else "loss" if match[4] == "loss" else "reward"
     return Claim(text, placement, objective=name, level=level, sides=sides)
 
@@ -132,8 +140,17 @@ def _hold_objective(claim: Claim, case: Case) -> Finding:
         assert record is not None
         wrong = _mismatch(claim, record)
         if wrong:
-            return _finding(claim, False, f"claimed {claim.text!r}, but {side} {wrong}", record.evidence, {"formula": record.formula})
-    evidence = min((r.evidence for s, r in records.items() if s in claim.sides and r is not None), key=["measured", "tested", "proved"].index)
+            return _finding(
+                claim,
+                False,
+                f"claimed {claim.text!r}, but {side} {wrong}",
+                record.evidence,
+                {"formula": record.formula},
+            )
+    evidence = min(
+        (r.evidence for s, r in records.items() if s in claim.sides and r is not None),
+        key=["measured", "tested", "proved"].index,
+    )
     return _finding(claim, True, f"{claim.text!r} holds", evidence)
 
 
@@ -170,7 +187,13 @@ def _hold_form(claim: Claim, case: Case) -> Finding:
             "actual": float(f"{signal[b, t]:.6g}"),
         }
         formula = case.off_policy.formula if case.off_policy else None
-        return _finding(claim, False, f"claimed {claim.text!r}, but the coefficient read is {formula}; see the counterexample", "tested", example)
+        return _finding(
+            claim,
+            False,
+            f"claimed {claim.text!r}, but the coefficient read is {formula}; see the counterexample",
+            "tested",
+            example,
+        )
     return _finding(claim, True, f"{claim.text!r} holds on every token", _proved(claim, case))
 
 
@@ -192,7 +215,9 @@ def _proved(claim: Claim, case: Case) -> Any:
     g = sample_coefficient(claim.form)
     for t, c in enumerate(case.field.coefficients):
         ratio, weight = token_symbols(t)
-        difference = sp.expand(sp.expand(c, power_exp=True) - sp.expand(g.xreplace({L: ratio, RHO: weight}), power_exp=True))
+        difference = sp.expand(
+            sp.expand(c, power_exp=True) - sp.expand(g.xreplace({L: ratio, RHO: weight}), power_exp=True)
+        )
         # a normaliser such as n + 1e-8 leaves dust in exact arithmetic
         if difference != 0 and any(abs(float(a)) > 1e-6 for a in difference.as_coefficients_dict().values()):
             return "tested"

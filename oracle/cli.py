@@ -82,7 +82,13 @@ def identify(targets: tuple[str, ...], **options: Any) -> None:
 
 @main.command()
 @click.argument("targets", nargs=-1, required=True, metavar="TARGET...")
-@click.option("--claim", "claims", multiple=True, metavar="CLAIM", help='What the targets must be, e.g. "k3 as loss" or "reverse_kl/token off-policy".')
+@click.option(
+    "--claim",
+    "claims",
+    multiple=True,
+    metavar="CLAIM",
+    help='What the targets must be, e.g. "k3 as loss" or "reverse_kl/token off-policy".',
+)
 @click.option("--strict", is_flag=True, help="Count warnings as failures.")
 @_shared
 def check(targets: tuple[str, ...], claims: tuple[str, ...], strict: bool, **options: Any) -> None:
@@ -158,7 +164,9 @@ def _report(text: str) -> tuple[str, Path]:
 
 
 @main.command()
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="What is printed.")
+@click.option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="What is printed."
+)
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of all that is drawn.")
 @click.argument("names", nargs=-1, metavar="[LIBRARY...]")
 def libraries(names: tuple[str, ...], form: str, seed: int) -> None:

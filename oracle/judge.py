@@ -47,7 +47,9 @@ def judge_binding(
     """All verdicts on one bound callable, loss first."""
     with _one_thread():
         subject = open_subject(target, binding)
-        return [judge(subject, p, options or Options(), claims, demanded) for p in _placements(subject, placement, claims)]
+        return [
+            judge(subject, p, options or Options(), claims, demanded) for p in _placements(subject, placement, claims)
+        ]
 
 
 def _placements(subject: Subject, asked: Placement | None, claims: Sequence[Claim]) -> Iterator[Placement]:
@@ -157,7 +159,9 @@ def _defect(text: str) -> Finding:
     )
 
 
-def _outcome(findings: Sequence[Finding], claimed: bool) -> Literal["conforms", "violates", "described", "inconclusive"]:
+def _outcome(
+    findings: Sequence[Finding], claimed: bool
+) -> Literal["conforms", "violates", "described", "inconclusive"]:
     if any(f.check == "reading.probing" for f in findings):
         return "inconclusive"
     if not claimed:

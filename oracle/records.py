@@ -6,8 +6,6 @@ from typing import Any, Literal
 
 import msgspec
 
-SCHEMA = "kl-oracle/verdict/1"
-
 Evidence = Literal["proved", "tested", "measured"]
 Outcome = Literal["fail", "pass", "skip", "expected-fail", "inconclusive"]
 Severity = Literal["error", "warning", "note"]
@@ -70,7 +68,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """One target at one placement."""
 
-    schema: Literal["kl-oracle/verdict/1"] = SCHEMA
+    schema: Literal["kl-oracle/verdict/1"] = "kl-oracle/verdict/1"
     subject: SubjectRecord
     on_policy: ObjectiveRecord | None
     off_policy: ObjectiveRecord | None

@@ -27,10 +27,16 @@ def sentence(record: ObjectiveRecord) -> str:
         return f"{verb} {scale}{display(record.objective)}, {LEVELS[record.level]}"
     parts = ["no objective it knows"]
     if not isinstance(record.combination, msgspec.UnsetType):
-        terms = [f"{'-' if a < 0 else '+'} {'' if abs(a) == 1 else f'{abs(a):.6g} '}{display(n)}" for n, a in record.combination.items()]
+        terms = [
+            f"{'-' if a < 0 else '+'} {'' if abs(a) == 1 else f'{abs(a):.6g} '}{display(n)}"
+            for n, a in record.combination.items()
+        ]
         text = " ".join(terms).removeprefix("+ ")
         whose = record.prefixes == "policy"
-        parts.append(f"the gradient of {text}" + (", token level, but with the policy's prefixes" if whose else ", no divergence"))
+        parts.append(
+            f"the gradient of {text}"
+            + (", token level, but with the policy's prefixes" if whose else ", no divergence")
+        )
     if not isinstance(record.nearest, msgspec.UnsetType):
         near = record.nearest
         parts.append(f"nearest {display(near.objective)}, {LEVELS[near.level]}, {near.relative_error:.0%} off")

@@ -25,7 +25,7 @@ from proofs.taylor import NotAnalytic, exact_taylor, numeric_taylor
 
 NOT_ANALYTIC = "not analytic at L = 0"
 UNKNOWN = "unknown"
-_ATTEMPT_SECONDS = 0.5
+_ATTEMPT_SECONDS = 2.0
 _DIGITS = 30
 _PROBES = tuple(Rational(n, 3) for n in (-60, -24, -12, -7, -4, -2, -1, 0, 1, 2, 4, 7, 12, 24, 60))
 
@@ -170,9 +170,9 @@ def value_range(c: Expr) -> Set | None:
                 low, high = sorted((run.start, run.end), key=_number)
                 parts.append(Interval.open(low, high) if low != high else FiniteSet(low))
             parts += [FiniteSet(run.end) for run in runs[:-1]]
-    except Undetermined:
+        return sp.Union(*parts)
+    except (Undetermined, TypeError):  # TypeError: numbers that SymPy cannot order
         return None
-    return sp.Union(*parts)
 
 
 def range_text(c: Expr) -> str:

@@ -39,7 +39,8 @@ __all__ = [
 ]
 
 _LOG_POLICY = Symbol("log_policy", real=True)
-_REFERENCE_POINT = {L: Rational(1, 3), RHO: Rational(5, 7)}
+_AT_REFERENCE = {L: 0, RHO: 1}
+_ELSEWHERE = {L: Rational(1, 3), RHO: Rational(5, 7)}
 
 
 def score_derivative(expr: Expr) -> Expr:
@@ -128,4 +129,7 @@ def equal_up_to_constant(c1: Expr, c2: Expr) -> bool:
             return not moving
     except TooLarge as error:
         raise Undecided(str(error)) from error
-    return is_zero(difference - difference.subs(_REFERENCE_POINT))
+    value = difference.subs(_AT_REFERENCE)
+    if value.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
+        value = difference.subs(_ELSEWHERE)
+    return is_zero(difference - value)

@@ -80,7 +80,19 @@ def cells(expr: Expr) -> Iterator[Cell]:
             pending.extend(reversed(list(_branches(question.switch, box, signs))))
             continue
         points = {s: low for s, low, high in box.sides if low == high and not low.has(sp.Float)}
+        for switch, sign in signs.items():
+            if sign == 0:
+                points |= _solution(switch)
         yield Cell(box, smooth.subs(points) if points else smooth, tuple(signs.items()))
+
+
+def _solution(switch: Expr) -> dict[Symbol, Expr]:
+    """Where a switch that is linear in one of its symbols vanishes."""
+    for symbol in sorted(switch.free_symbols, key=lambda s: str(s.name)):
+        rate = switch.diff(symbol)
+        if rate.is_Rational:
+            return {symbol: symbol - switch / rate}
+    return {}
 
 
 def by_intervals(expr: Expr, symbol: Symbol) -> Expr:

@@ -46,7 +46,7 @@ K3 = Estimator("k3", exp(-L) - 1 + L, "Schulman 2020, k3 = (r - 1) - log r")
 ABS_K1 = Estimator("abs", Abs(L), "verl, kl_penalty 'abs': |k1|")
 
 
-def k_lambda(lam: Expr | float) -> Estimator:
+def k_lambda(lam: Expr | float | int) -> Estimator:
     """Return k1 + lam (r - 1): unbiased for every lam; k1 at 0, k3 at 1 (Schulman 2020)."""
     number = Rational(repr(lam)) if isinstance(lam, float) else sympify(lam)
     value = L + number * (exp(-L) - 1)

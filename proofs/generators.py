@@ -119,7 +119,7 @@ def _by_sympy(c: Expr) -> Expr | None:
 
     integrand = c.subs(L, log(U))
     try:
-        with at_most(0.7):
+        with at_most(2.0):
             integral = sp.integrate(integrand, U)
             if integral.has(sp.Integral, sp.zoo, sp.nan, sp.I):
                 return None

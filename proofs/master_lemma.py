@@ -10,6 +10,7 @@ from the objective's own definition.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import sympy as sp
 from sympy import Expr, Idx, IndexedBase, KroneckerDelta, S, Sum, Symbol, exp, log
@@ -67,7 +68,7 @@ def _split(term: Expr, index: Idx) -> tuple[Expr, Expr]:
     return inside, outside
 
 
-def _over_kronecker(body: Expr, limits: tuple[Expr, ...]) -> Expr:
+def _over_kronecker(body: Expr, limits: Any) -> Expr:
     """sum_j f(j) delta(j, k) = f(k), for k among the values of j; other sums stay."""
     index = limits[0]
     deltas = [factor for factor in sp.Mul.make_args(body) if isinstance(factor, KroneckerDelta)]

@@ -97,7 +97,8 @@ def _form(expr: Expr) -> NormalForm:
     if not expr.free_symbols:
         if expr.is_Add:
             return _sum(_form(term) for term in expr.args)
-        return _single(S.One, expr)
+        plain = _plain_number(expr)
+        return _form(plain) if plain.is_Add or plain.is_Rational else _single(S.One, plain)
     if expr.is_Symbol:
         return _single(expr)
     if expr.is_Add:
@@ -123,6 +124,13 @@ def _form(expr: Expr) -> NormalForm:
     if isinstance(expr, _HYPERBOLIC):
         return _form(expr.rewrite(exp))
     return _atom(expr)
+
+
+def _plain_number(number: Expr) -> Expr:
+    """Write log(4) as 2 log(2), and sinh(log(4)) as 15/8."""
+    if number.has(*_HYPERBOLIC):
+        number = number.rewrite(exp)
+    return sp.expand(sp.expand_log(number)) if number.has(log, exp) else number
 
 
 def _single(monomial: Expr, number: Expr = S.One, conclusive: bool = True) -> NormalForm:

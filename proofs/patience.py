@@ -15,7 +15,11 @@ from types import FrameType
 from typing import TypeVar
 
 T = TypeVar("T")
-_REPEAT_SECONDS = 0.05
+_REPEAT_SECONDS = 0.01
+_SOON = 1e-4
+_INTERRUPTIBLE = {"sympy", "mpmath", "proofs"}
+_CALLBACKS = {"weakref", "_weakrefset"}
+_deadlines: list[float] = []
 
 
 class TimeIsUp(BaseException):
@@ -31,6 +35,20 @@ def can_time() -> bool:
     return main and hasattr(signal, "setitimer")
 
 
+def _may_be_left(frame: FrameType | None) -> bool:
+    """Whether an exception raised here reaches the attempt: not inside a finaliser or a callback.
+
+    If not, the timer comes again.
+    """
+    here = frame
+    while here is not None:
+        if here.f_globals.get("__name__") in _CALLBACKS or here.f_code.co_name == "__del__":
+            return False
+        here = here.f_back
+    module = "" if frame is None else str(frame.f_globals.get("__name__", ""))
+    return module != __name__ and module.partition(".")[0] in _INTERRUPTIBLE
+
+
 @contextmanager
 def at_most(seconds: float, untimed: bool = False) -> Iterator[None]:
     """Raise TimeIsUp inside the block once it has run for this long; blocks may be nested.
@@ -43,23 +61,28 @@ def at_most(seconds: float, untimed: bool = False) -> Iterator[None]:
         yield
         return
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise TimeIsUp(f"no result after {seconds:.3g} s")
+    def stop(_number: int, frame: FrameType | None) -> None:
+        if _may_be_left(frame):
+            raise TimeIsUp(f"no result after {seconds:.3g} s")
 
-    begun = time.monotonic()
-    outer = signal.getitimer(signal.ITIMER_REAL)[0]
-    seconds = min(seconds, outer) if outer else seconds
+    now = time.monotonic()
+    outer = _deadlines[-1] if _deadlines else None
+    if outer is not None and outer <= now:
+        raise TimeIsUp("no time left")
+    deadline = now + seconds if outer is None else min(now + seconds, outer)
     previous = signal.signal(signal.SIGALRM, stop)
+    _deadlines.append(deadline)
     try:
         try:
-            signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3), _REPEAT_SECONDS)
+            signal.setitimer(signal.ITIMER_REAL, max(deadline - now, _SOON), _REPEAT_SECONDS)
             yield
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
     finally:
+        _deadlines.pop()
         signal.signal(signal.SIGALRM, previous)
-        if outer:
-            left = max(outer - (time.monotonic() - begun), 1e-3)
+        if outer is not None:
+            left = max(outer - time.monotonic(), _SOON)
             signal.setitimer(signal.ITIMER_REAL, left, _REPEAT_SECONDS)
 
 

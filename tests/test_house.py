@@ -119,9 +119,7 @@ def test_annotations_are_checked_while_the_tests_run() -> None:
 @pytest.mark.parametrize("package", ["oracle", "oracle.cli", "gpu_checks", "gpu_checks.cli"])
 def test_importing_a_package_is_light(package: str) -> None:
     program = f"import sys, {package}; print(*{{'torch', 'sympy'}} & set(sys.modules))"
-    run = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert run.stdout.split() == []
 

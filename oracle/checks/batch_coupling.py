@@ -7,6 +7,7 @@ import dataclasses
 from oracle.case import Case
 from oracle.checks.registry import Answer, check, passed
 from oracle.probing.signal import kl_part
+from oracle.records import Evidence
 from oracle.subject.batch import mild
 
 
@@ -25,10 +26,17 @@ def batch_coupling(case: Case) -> Answer:
     for kept, new in ((batch.policy, policy), (batch.reference, reference), (batch.sampler, sampler)):
         new[0] = kept[0]
     one = case.mild_signal.coefficient[0]
-    two = kl_part(case.subject, case.placement, dataclasses.replace(batch, policy=policy, reference=reference, sampler=sampler)).coefficient[0]
+    two = kl_part(
+        case.subject, case.placement, dataclasses.replace(batch, policy=policy, reference=reference, sampler=sampler)
+    ).coefficient[0]
     size = max(float(one.abs().max()), 1e-30)
     change = float((one - two).abs().max())
-    evidence = "proved" if case.field is not None else "tested"
+    evidence: Evidence = "proved" if case.field is not None else "tested"
     if not change <= max(1e-9, case.tolerance) * size:
-        return Answer("fail", f"other numbers in sequences 1 and 2 move the gradient of sequence 0 by {change / size:.2%}", evidence, {"sequence": 0, "change": change / size})
+        return Answer(
+            "fail",
+            f"other numbers in sequences 1 and 2 move the gradient of sequence 0 by {change / size:.2%}",
+            evidence,
+            {"sequence": 0, "change": change / size},
+        )
     return passed("other sequences' numbers change nothing", evidence)

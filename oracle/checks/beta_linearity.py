@@ -34,7 +34,9 @@ def beta_linearity(case: Case) -> Answer:
         moved = max(float((signals[b].coefficient - base).abs().max()) for b in _BETAS)
         if not signals[1.0].connected:
             return skipped("no gradient reaches the policy at all")
-        return Answer("fail", f"at coefficient 1 it changes nothing, at 2 by {moved:.3g}", "tested", {"beta": 1.0, "change": 0.0})
+        return Answer(
+            "fail", f"at coefficient 1 it changes nothing, at 2 by {moved:.3g}", "tested", {"beta": 1.0, "change": 0.0}
+        )
     for b in _BETAS:
         part = signals[b].coefficient - base
         error = float((part - b * unit).abs().max()) / (b * size)
@@ -52,7 +54,7 @@ def beta_linearity(case: Case) -> Answer:
 def _by_formula(case: Case) -> bool:
     if case.kl is None:
         return False
-    batch = mild(*case.kl.mild.shape, seed=1 + case.options.seed)
+    batch = mild(2, 2, seed=1 + case.options.seed)
     try:
         twice = read_kl(case.subject, case.placement, batch.with_beta(2.0))
     except Unread:

@@ -43,5 +43,7 @@ def cancellation(case: Case) -> Answer:
         return skipped("the gradient does not turn with L near policy = reference")
     if worst > _LIMIT:
         example = {"L": _RATIO, "logp": at, "scatter": round(worst, 4)}
-        return Answer("fail", f"at L = {_RATIO:g} and log-probabilities near {at:g} it scatters by {worst:.0%}", "tested", example)
+        return Answer(
+            "fail", f"at L = {_RATIO:g} and log-probabilities near {at:g} it scatters by {worst:.0%}", "tested", example
+        )
     return passed(f"at L = {_RATIO:g} it scatters by {worst:.1g} in float32")

@@ -44,14 +44,14 @@ def clamp_dead_gradient(case: Case) -> Answer:
 def _intervals(case: Case, grid: Numbers, dead: np.ndarray) -> list[tuple[float, float]]:
     """Dead stretches of the grid, their ends found by bisection to 1e-9."""
     edges = np.flatnonzero(dead[1:] != dead[:-1])
-    ends = _bisect(case, grid[edges], grid[edges + 1], dead[edges]) if len(edges) else []
+    ends = _bisect(case, grid[edges], grid[edges + 1], dead[edges])
     marks = ([grid[0]] if dead[0] else []) + list(ends) + ([grid[-1]] if dead[-1] else [])
     return [(float(a), float(b)) for a, b in zip(marks[::2], marks[1::2], strict=True) if b - a > 1e-6]
 
 
 def _bisect(case: Case, low: Numbers, high: Numbers, dead_low: np.ndarray) -> Numbers:
     low, high = low.copy(), high.copy()
-    for _ in range(40):
+    for _ in range(40 if low.size else 0):  # no subject is asked about a batch of no sequences
         middle = (low + high) / 2
         same = (coefficients(case, middle) == 0.0) == dead_low
         low, high = np.where(same, middle, low), np.where(same, high, middle)

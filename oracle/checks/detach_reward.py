@@ -37,14 +37,28 @@ def detach_reward(case: Case) -> Answer:
     if not found:
         return passed("no factor that holds the advantages carries gradient", "proved")
     right = case.on_policy is not None and case.on_policy.objective == "reverse_kl"
-    effect = "by the product rule the expected gradient is still that of KL(policy||reference)" if right else "and changes the objective"
+    effect = (
+        "by the product rule the expected gradient is still that of KL(policy||reference)"
+        if right
+        else "and changes the objective"
+    )
     return Answer("fail", effect, "proved", None, "warning" if right else "error")
 
 
 def _carries(product: Product) -> bool:
-    sides = ((product.left, product.left_grad, product.right, product.right_grad), (product.right, product.right_grad, product.left, product.left_grad))
-    return any(own_grad and other_grad and _advantages(own) and not _advantages(other) for own, own_grad, other, other_grad in sides)
+    sides = (
+        (product.left, product.left_grad, product.right, product.right_grad),
+        (product.right, product.right_grad, product.left, product.left_grad),
+    )
+    return any(
+        own_grad and other_grad and _advantages(own) and not _advantages(other)
+        for own, own_grad, other, other_grad in sides
+    )
 
 
 def _advantages(values: Any) -> bool:
-    return any(isinstance(s, sp.Symbol) and s.name.startswith("A_") for e in values.flat for s in getattr(e, "free_symbols", ()))
+    return any(
+        isinstance(s, sp.Symbol) and s.name.startswith("A_")
+        for e in values.flat
+        for s in getattr(e, "free_symbols", ())
+    )

@@ -58,5 +58,10 @@ def mask_leak(case: Case) -> Answer:
     other = kl_part(case.subject, case.placement, moved).coefficient
     change = float((other - signal)[~hidden].abs().max())
     if not change <= max(1e-9, case.tolerance) * max(size, 1e-30):
-        return Answer("fail", f"what stands at masked positions moves the gradient of real tokens by {change / max(size, 1e-30):.2%}", "tested", {"change": change})
+        return Answer(
+            "fail",
+            f"what stands at masked positions moves the gradient of real tokens by {change / max(size, 1e-30):.2%}",
+            "tested",
+            {"change": change},
+        )
     return passed("no gradient at masked positions, and no influence from them")

@@ -47,5 +47,9 @@ def padding_invariance(case: Case) -> Answer:
         return passed("padding from 4 to 7 tokens changes nothing")
     ratio = float((one * two).sum() / (one * one).sum())
     only_scale = bool(torch.allclose(two, ratio * one, rtol=1e-6, atol=1e-9 * size))
-    message = f"padding from 4 to 7 tokens scales it by {ratio:.4g}" if only_scale else "padding from 4 to 7 tokens changes it unevenly"
+    message = (
+        f"padding from 4 to 7 tokens scales it by {ratio:.4g}"
+        if only_scale
+        else "padding from 4 to 7 tokens changes it unevenly"
+    )
     return Answer("fail", message, "tested", {"width": [4, 7], "scale": ratio}, "warning" if only_scale else "error")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import sympy as sp
 import torch
+from jaxtyping import Float64
 
 from oracle.case import Case
 from oracle.probing.signal import kl_part
@@ -14,10 +14,12 @@ from oracle.reading.reader import log_ratio
 from oracle.reading.regimes import Regime
 from oracle.subject.batch import from_log_ratios
 
-Numbers = npt.NDArray[np.float64]
+Numbers = Float64[np.ndarray, " ratios"]
 
 
-def coefficients(case: Case, ratios: Numbers, dtype: torch.dtype = torch.float64, policy: Numbers | None = None) -> Numbers:
+def coefficients(
+    case: Case, ratios: Numbers, dtype: torch.dtype = torch.float64, policy: Numbers | None = None
+) -> Numbers:
     """The signal of the first of two tokens with L = ``ratios``, one sequence each, on-policy (rho = 1)."""
     n = len(ratios)
     at = torch.full((n, 2), -1.2, dtype=torch.float64)
@@ -26,7 +28,11 @@ def coefficients(case: Case, ratios: Numbers, dtype: torch.dtype = torch.float64
     ratio = torch.stack([torch.from_numpy(np.ascontiguousarray(ratios)), torch.full((n,), 0.2, dtype=torch.float64)], 1)
     batch = from_log_ratios(at, ratio)
     subject = case.subject if dtype is torch.float64 else case.subject.at_precision(dtype)
-    out: Numbers = kl_part(subject, case.placement, batch.to(dtype) if dtype is not torch.float64 else batch).coefficient[:, 0].numpy()
+    out: Numbers = (
+        kl_part(subject, case.placement, batch.to(dtype) if dtype is not torch.float64 else batch)
+        .coefficient[:, 0]
+        .numpy()
+    )
     return out
 
 
@@ -34,7 +40,10 @@ def regime_at(case: Case, ratio: float) -> Regime | None:
     """The regime at L = ``ratio`` of the first token, on-policy; None where nothing was read."""
     if case.kl is None:
         return None
-    point = {s: (0.2 if s.name.startswith("L_") else -1.2 if s.name.startswith("logp") else 0.0) for s in case.kl.reading.symbols}
+    point = {
+        s: (0.2 if s.name.startswith("L_") else -1.2 if s.name.startswith("logp") else 0.0)
+        for s in case.kl.reading.symbols
+    }
     return Regime({**point, log_ratio(0, 0): ratio}, strict=False)
 
 

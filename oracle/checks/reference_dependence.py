@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from oracle.case import Case
 from oracle.checks.registry import Answer, check, passed
+from oracle.records import Evidence
 
 
 @check(
@@ -11,11 +12,11 @@ from oracle.checks.registry import Answer, check, passed
     question="Does the gradient of the KL part depend on the reference?",
     severity="error",
     failure="the gradient does not depend on the reference",
-    remedy="let the gradient reach the policy through log(policy/reference): k1 in reward, k2 as loss, or k3 times the ratio",
+    remedy="let gradient reach the policy through log(policy/reference): k1 in reward, k2 as loss, k3 times the ratio",
 )
 def reference_dependence(case: Case) -> Answer:
     """theory: P3 (k1 as loss has zero expected gradient, whatever the reference)."""
-    evidence = "proved" if case.field is not None else "tested"
+    evidence: Evidence = "proved" if case.field is not None else "tested"
     if case.depends_on_reference:
         return passed("another reference changes the gradient", evidence)
     signal = case.mild_signal
@@ -27,5 +28,7 @@ def reference_dependence(case: Case) -> Answer:
     elif not signal.coefficient.any():
         why = "the gradient is exactly 0 on every token"
     else:
-        why = "each token is pushed alike whatever the reference says; in expectation nothing is regularised (k1 as loss)"
+        why = (
+            "each token is pushed alike whatever the reference says; in expectation nothing is regularised (k1 as loss)"
+        )
     return Answer("fail", why, evidence, where)

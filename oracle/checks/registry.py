@@ -50,11 +50,11 @@ class Check:
         )
 
 
-CHECKS: dict[str, Check] = {}
+ENTERED: dict[str, Check] = {}
 
 
 def check(
-    id: str,  # noqa: A002 - the field's own name
+    id: str,
     *,
     question: str,
     severity: Severity,
@@ -64,11 +64,11 @@ def check(
     """Enter a check. Raises ValueError where the id is taken or malformed, or a text is missing."""
 
     def enter(run: Callable[[Case], Answer]) -> Callable[[Case], Answer]:
-        if id in CHECKS or not re.fullmatch(r"[a-z]+(\.[a-z_]+)?", id):
+        if id in ENTERED or not re.fullmatch(r"[a-z]+(\.[a-z_]+)?", id):
             raise ValueError(f"the check id {id!r} is taken or malformed")
         if not (question.endswith("?") and failure and remedy):
             raise ValueError(f"the check {id!r} lacks a question, a failure text or a remedy")
-        CHECKS[id] = Check(id, question, severity, failure, remedy, run)
+        ENTERED[id] = Check(id, question, severity, failure, remedy, run)
         return run
 
     return enter

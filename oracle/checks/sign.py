@@ -22,13 +22,23 @@ def sign(case: Case) -> Answer:
         return skipped("the expected gradient is zero")
     if record.scale is not None:
         if record.scale < 0:
-            return Answer("fail", f"scale {record.scale:.4g} times the gradient of {record.objective}", record.evidence, {"scale": record.scale})
+            return Answer(
+                "fail",
+                f"scale {record.scale:.4g} times the gradient of {record.objective}",
+                record.evidence,
+                {"scale": record.scale},
+            )
         return passed(f"scale {record.scale:.4g}", record.evidence)
     cosine = _cosine(case)
     if cosine is None or abs(cosine) < 0.3:
         return skipped("the gradient has no clear direction along that of KL(policy||reference)")
     if cosine < 0:
-        return Answer("fail", f"cosine {cosine:.3f} with the gradient of KL(policy||reference)", "tested", {"cosine": round(cosine, 4)})
+        return Answer(
+            "fail",
+            f"cosine {cosine:.3f} with the gradient of KL(policy||reference)",
+            "tested",
+            {"cosine": round(cosine, 4)},
+        )
     return passed(f"cosine {cosine:.3f} with the gradient of KL(policy||reference)")
 
 

@@ -10,7 +10,9 @@ from oracle.case import Case
 from oracle.checks.profile import branch, coefficients, coupled, regime_at
 from oracle.checks.registry import Answer, check, passed, skipped
 
-_GRID = np.array([0.0, 1.0, 2.5, 2.7, 4.5, 7.0, 11.0, 15.0, 20.5, 30.0, 45.0, 60.0, 80.0, 87.0, 89.5, 95.0, 100.0, 120.0, 200.0])
+_GRID = np.array(
+    [0.0, 1.0, 2.5, 2.7, 4.5, 7.0, 11.0, 15.0, 20.5, 30.0, 45.0, 60.0, 80.0, 87.0, 89.5, 95.0, 100.0, 120.0, 200.0]
+)
 _LARGEST = float(torch.finfo(torch.float32).max)
 
 

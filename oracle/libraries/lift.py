@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import hashlib
 import importlib
 import importlib.util
@@ -21,7 +22,15 @@ from typing import Any
 
 from oracle.errors import TargetError
 
-_KEPT = ("staticmethod", "classmethod", "property", "dataclass", "dataclasses.dataclass", "torch.no_grad", "torch.enable_grad")
+_KEPT = (
+    "staticmethod",
+    "classmethod",
+    "property",
+    "dataclass",
+    "dataclasses.dataclass",
+    "torch.no_grad",
+    "torch.enable_grad",
+)
 
 
 def package_folder(name: str) -> Path:
@@ -84,9 +93,9 @@ class LiftedFile:
         node = self._definitions.get(name)
         for item in node.body if isinstance(node, ast.ClassDef) else []:
             if isinstance(item, ast.FunctionDef) and item.name == method:
-                plain = ast.FunctionDef(**{f: getattr(item, f, None) for f in item._fields})
+                plain = copy.copy(item)
                 plain.decorator_list = []
-                self._execute(ast.copy_location(plain, item))
+                self._execute(plain)
                 return self.globals[method]
         raise TargetError(f"{self.path.name} has no {path}; this release has another layout")
 

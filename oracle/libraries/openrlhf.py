@@ -23,7 +23,16 @@ ENTRIES = (
         for k in _ESTIMATORS
     ),
     *(
-        Entry("openrlhf", "openrlhf", _FILE, "compute_approx_kl", k, named("compute_approx_kl"), "reward", {"kl_estimator": k})
+        Entry(
+            "openrlhf",
+            "openrlhf",
+            _FILE,
+            "compute_approx_kl",
+            k,
+            named("compute_approx_kl"),
+            "reward",
+            {"kl_estimator": k},
+        )
         for k in _ESTIMATORS
     ),
 )

@@ -26,9 +26,15 @@ def as_table(rows: Sequence[Row], absent: Sequence[str]) -> str:
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     width = max(80, min(shutil.get_terminal_size((120, 24)).columns, 140))
     console = Console(
-        file=io.StringIO(), width=width, force_terminal=colour, color_system="standard" if colour else None, highlight=False
+        file=io.StringIO(),
+        width=width,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        highlight=False,
     )
-    for (library, version, file, sha256), group in groupby(rows, key=lambda r: (r.library, r.version, r.file, r.sha256)):
+    for (library, version, file, sha256), group in groupby(
+        rows, key=lambda r: (r.library, r.version, r.file, r.sha256)
+    ):
         console.print(Text(f"{library} {version}", style="bold"), Text(f"  {file}"))
         console.print(Text(f"sha256 {sha256 or 'unknown'}", style="dim"))
         console.print(_table(list(group)))
@@ -47,7 +53,9 @@ def _table(rows: Sequence[Row]) -> Table:
     table.add_column("findings", overflow="fold")
     for row in rows:
         if row.verdict is None:
-            table.add_row(row.function, _lines(row.setting), "", Text("not judged", style="red"), "", Text(row.error or ""))
+            table.add_row(
+                row.function, _lines(row.setting), "", Text("not judged", style="red"), "", Text(row.error or "")
+            )
             continue
         v = row.verdict
         sides = (_side(v.on_policy), _side(v.off_policy))
@@ -71,14 +79,21 @@ def _side(record: ObjectiveRecord | WithReturns | None) -> Text:
 
 
 def _findings(v: Verdict) -> Text:
-    failed = [f.check for f in v.findings if f.outcome == "fail"] + [f.check for f in v.findings if f.check == "reading.probing"]
+    failed = [f.check for f in v.findings if f.outcome == "fail"] + [
+        f.check for f in v.findings if f.check == "reading.probing"
+    ]
     return Text("\n".join(failed), style="red")
 
 
 def _legend(rows: Sequence[Row]) -> str:
     seen = {r.objective for row in rows if row.verdict for r in (row.verdict.on_policy, row.verdict.off_policy) if r}
     names = [f"{n} = {display(n)}" for n in sorted(seen) if display(n) != n]
-    return "; ".join([*names, "reward: the immediate reward of its own token; to go: with returns-to-go; proved unless marked (tested)"])
+    return "; ".join(
+        [
+            *names,
+            "reward: the immediate reward of its own token; to go: with returns-to-go; proved unless marked (tested)",
+        ]
+    )
 
 
 def as_json(rows: Sequence[Row], absent: Sequence[str]) -> str:

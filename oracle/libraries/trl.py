@@ -21,7 +21,11 @@ def _trainer(
 ) -> SimpleNamespace:
     """What the method asks of its trainer: one process, one accumulation step, the model's answer given."""
     accelerator = SimpleNamespace(
-        gather=lambda x: x, gather_for_metrics=lambda x: x, reduce=lambda x, reduction="sum": x, num_processes=1, sync_gradients=False
+        gather=lambda x: x,
+        gather_for_metrics=lambda x: x,
+        reduce=lambda x, reduction="sum": x,
+        num_processes=1,
+        sync_gradients=False,
     )
     args = SimpleNamespace(
         use_bias_correction_kl=correction,

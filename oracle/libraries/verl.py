@@ -37,7 +37,16 @@ ENTRIES = (
         for name in _ESTIMATORS
     ),
     *(
-        Entry("verl", "verl", _FILE, "agg_loss(kl_penalty)", f"low_var_kl, {mode}", _kl_loss, None, {"mode": mode, "estimator": "low_var_kl"})
+        Entry(
+            "verl",
+            "verl",
+            _FILE,
+            "agg_loss(kl_penalty)",
+            f"low_var_kl, {mode}",
+            _kl_loss,
+            None,
+            {"mode": mode, "estimator": "low_var_kl"},
+        )
         for mode in _MODES
     ),
 )

@@ -68,17 +68,23 @@ class Aggregation:
         return Fraction(1, sequences) if self.name == "seq-mean-token-sum" or self.per_sequence else Fraction(1)
 
 
-def _weights(subject: Subject, shape: Shape, alternate: bool = False) -> Numbers:
-    """The gradient of each token where all tokens are alike (or alike but for the sign of L, by sequence)."""
+def _weights(subject: Subject, shape: Shape, alternate: bool = False, first: bool = False) -> Numbers:
+    """The gradient of each token where all tokens are alike (or alike but for the sign of L, by sequence).
+
+    ``first``: L is not 0 on each sequence's first token alone, and only that token is weighed. So sums over a sequence
+    that enter a coefficient (sequence-level losses, returns-to-go) do not grow with its length.
+    """
     size = (len(shape.lengths), shape.width)
     mask = torch.from_numpy(_each(shape, lambda n: 1.0))
     one = torch.ones(size, dtype=torch.float64)
     sign = one.clone()
     if alternate:
         sign[1::2] = -1.0
+    if first:
+        sign[:, 1:] = 0.0
     batch = from_log_ratios(-1.2 * one, 0.3 * sign, 0 * one, mask)
-    out: Numbers = kl_part(subject, "whole", batch).coefficient.numpy()
-    return out * mask.numpy()
+    out: Numbers = (kl_part(subject, "whole", batch).coefficient * mask).numpy()
+    return out[:, :1] if first else out
 
 
 def aggregation_of(subject: Subject) -> Aggregation | None:
@@ -86,16 +92,18 @@ def aggregation_of(subject: Subject) -> Aggregation | None:
     if subject.kind != "loss":
         return None
     if subject.has(Role.MASK):
-        name = _matching([_weights(subject, s) for s in _RAGGED], _RAGGED, tuple(AGGREGATIONS))
+        for first in (False, True):
+            name = _matching([_weights(subject, s, first=first) for s in _RAGGED], _RAGGED, tuple(AGGREGATIONS))
+            if name is not None:
+                return _with_constant(subject, name)
+    # unequal lengths fit none (or there is no mask): what full batches say, by the mean size of the gradient
+    plain = tuple(n for n in AGGREGATIONS if n not in _ALIKE)
+    for first in (True, False):
+        sizes = [np.array([[np.abs(_weights(subject, s, alternate=True, first=first)).mean()]]) for s in _FULL]
+        name = _matching(sizes, _FULL, plain)
         if name is not None:
             return _with_constant(subject, name)
-    # unequal lengths fit none (or there is no mask): what full batches say, by the mean size of the gradient
-    sizes = [np.array([np.abs(_weights(subject, s, alternate=True)).mean()]) for s in _FULL]
-    plain = tuple(n for n in AGGREGATIONS if n not in _ALIKE)
-    name = _matching(sizes, _FULL, plain)
-    if name is not None:
-        return _with_constant(subject, name)
-    small, _, many = (float(w[0]) for w in sizes)
+    small, _, many = (float(w[0, 0]) for w in sizes)
     if not (np.isfinite([small, many]).all() and small > 0):
         return None
     return Aggregation(None, per_sequence=abs(many - small) > _TOLERANCE * small)
@@ -109,7 +117,8 @@ def _matching(seen: list[Numbers], shapes: tuple[Shape, ...], names: tuple[str, 
         return None
     for name in names:
         models = [AGGREGATIONS[name](s) for s in shapes]
-        model = np.concatenate([m.ravel() if w.size > 1 else m[:1, 0] for m, w in zip(models, seen, strict=True)])
+        # what was seen is every token, the first of each sequence, or one number for all
+        model = np.concatenate([m[: w.shape[0], : w.shape[1]].ravel() for m, w in zip(models, seen, strict=True)])
         scale = float(flat @ model / (model @ model))
         if np.abs(flat - scale * model).max() <= _TOLERANCE * size:
             return name

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from jaxtyping import Float64
 
-from oracle.probing.instances import Instance, Table
+from oracle.probing.instances import Answers, Instance, Table
 from oracle.probing.signal import Signal, kl_part
 from oracle.subject.batch import Batch
 from oracle.subject.subject import Placement, Subject
 
-Numbers = npt.NDArray[np.float64]
+Numbers = Float64[np.ndarray, "..."]
+Weights = Float64[np.ndarray, "answers horizon"]
 
 
-def as_batch(instance: Instance) -> tuple[Batch, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def as_batch(instance: Instance) -> tuple[Batch, Answers, Answers]:
     """The frequency-matched batch of an instance, with its tokens and prefix rows (each sequence repeated)."""
     tokens, rows, times = instance.sequences()
     tokens, rows = np.repeat(tokens, times, axis=0), np.repeat(rows, times, axis=0)
@@ -37,7 +37,7 @@ def as_batch(instance: Instance) -> tuple[Batch, npt.NDArray[np.int64], npt.NDAr
     return batch, tokens, rows
 
 
-def score_sum(instance: Instance, rows: Any, tokens: Any, weight: Numbers) -> Table:
+def score_sum(instance: Instance, rows: Answers, tokens: Answers, weight: Weights) -> Table:
     """sum over n, t of weight[n, t] * grad log pi(token | prefix), at the policy's logits."""
     policy = np.exp(instance.log_policy())
     at = np.zeros_like(policy)
@@ -83,7 +83,9 @@ def of_objective(name: str, level: str, prefixes: str | None, instance: Instance
     Sequence level: grad D(pi, ref) with the whole sequence as one action.
     """
     tokens, rows, _ = instance.sequences()
-    log_pi, log_ref, log_mu = (t[rows, tokens] for t in (instance.log_policy(), instance.log_reference(), instance.log_sampler()))
+    log_pi, log_ref, log_mu = (
+        t[rows, tokens] for t in (instance.log_policy(), instance.log_reference(), instance.log_sampler())
+    )
     ratio = log_pi - log_ref
     if level == "sequence":
         c = np.broadcast_to(coefficient(name)(ratio.sum(1, keepdims=True)), ratio.shape)

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from jaxtyping import Float64, Int64
 
-Table = npt.NDArray[np.float64]
+Table = Float64[np.ndarray, "prefixes tokens"]
+Counts = Int64[np.ndarray, "prefixes tokens"]
+Answers = Int64[np.ndarray, "answers horizon"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Instance:
     horizon: int
     policy_logits: Table
     reference_logits: Table
-    counts: npt.NDArray[np.int64]
+    counts: Counts
 
     @property
     def vocabulary(self) -> int:
@@ -45,7 +47,7 @@ class Instance:
         """log mu(a|h), shape [prefixes, V]."""
         return log_softmax(np.log(self.counts))
 
-    def sequences(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def sequences(self) -> tuple[Answers, Answers, Int64[np.ndarray, " answers"]]:
         """(tokens [n, T], prefix rows [n, T], multiplicities [n]) of all V^T sequences."""
         v = self.vocabulary
         if self.horizon == 1:
@@ -68,14 +70,16 @@ def log_softmax(logits: Table) -> Table:
 def draw(
     rng: np.random.Generator,
     horizon: int,
-    reference_scale: float = 0.3,
-    drift: float = 0.05,
+    reference_scale: float,
+    drift: float,
     vocabulary: int = 3,
     total: int = 8,
 ) -> Instance:
     """A seeded instance: the sampler near uniform, the policy within ``drift`` of it, the reference within the scale."""
     rows = 1 if horizon == 1 else 1 + vocabulary
-    counts = np.stack([1 + rng.multinomial(total - vocabulary, np.full(vocabulary, 1 / vocabulary)) for _ in range(rows)])
+    counts = np.stack(
+        [1 + rng.multinomial(total - vocabulary, np.full(vocabulary, 1 / vocabulary)) for _ in range(rows)]
+    )
     base = np.log(counts)
     return Instance(
         horizon,

@@ -46,9 +46,7 @@ class Bench:
         g = _flat(gradients)
         scales = self.targets @ g / (self.targets**2).sum(1)
         errors = np.linalg.norm(g - scales[:, None] * self.targets, axis=1) / np.linalg.norm(g)
-        out = [
-            Fit(*c, float(a), float(e)) for c, a, e in zip(self.candidates, scales, errors, strict=True)
-        ]
+        out = [Fit(*c, float(a), float(e)) for c, a, e in zip(self.candidates, scales, errors, strict=True)]
         # of equal fits the earlier candidate goes first: the plainer level, the more usual objective
         least = float(errors.min())
         return sorted(out, key=lambda f: 0.0 if f.relative_error <= 3 * least + 1e-10 else f.relative_error)

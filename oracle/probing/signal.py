@@ -39,9 +39,10 @@ def once(subject: Subject, placement: Placement, batch: Batch) -> Signal:
         if not result.requires_grad:
             return Signal(torch.zeros_like(batch.policy).double(), value, False)
         scalar = result.sum() if subject.kind == "penalty" else result.mean()
-        (gradient,) = torch.autograd.grad(scalar, leaf, allow_unused=True)
-    connected = gradient is not None
-    return Signal((gradient if connected else torch.zeros_like(leaf)).double(), value, connected)
+        gradient = subject.derivative(scalar, leaf)
+    if gradient is None:
+        return Signal(torch.zeros_like(leaf).double(), value, False)
+    return Signal(gradient.double(), value, True)
 
 
 def kl_part(subject: Subject, placement: Placement, batch: Batch) -> Signal:

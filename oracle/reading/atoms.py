@@ -10,7 +10,7 @@ import sympy as sp
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanAtom, BooleanFunction
 
-Array = np.ndarray[Any, np.dtype[np.object_]]
+Array = np.ndarray[Any, np.dtype[Any]]
 """An array of SymPy expressions (or Booleans), in the shape of the tensor it mirrors."""
 
 
@@ -18,7 +18,11 @@ _LOGICAL = (BooleanAtom, BooleanFunction, Relational)
 """What counts as a condition (a SymPy Symbol is a Boolean too, so ``Boolean`` would not tell)."""
 
 
-class Select(sp.Function):  # type: ignore[misc]
+INFINITE = (sp.oo, -sp.oo, sp.zoo, sp.nan)
+"""The atoms that are no real number."""
+
+
+class Select(sp.Function):
     """``Select(condition, a, b)``: a where the condition holds, b elsewhere.
 
     Clamps, minima and masks stay in this form while reading (SymPy's Piecewise and Max compare their arguments on
@@ -38,7 +42,8 @@ class Select(sp.Function):  # type: ignore[misc]
     def _eval_is_extended_real(self) -> bool | None:
         return True
 
-    _eval_is_real = _eval_is_extended_real
+    def _eval_is_finite(self) -> bool | None:
+        return None if self.has(*INFINITE) else True
 
 
 class Unread(Exception):
@@ -61,16 +66,32 @@ def exact(x: float, ulp: float = 0.0) -> sp.Expr:
 
     ``ulp`` is half the spacing of the format it is stored in, relative; 0 asks for the float64 itself.
     """
+    x = float(x)
     if x != x:
         return sp.nan
     if x in (float("inf"), float("-inf")):
         return sp.oo if x > 0 else -sp.oo
     if x == int(x):
         return sp.Integer(int(x))
+    if ulp:
+        return _shortest(x, ulp * abs(x))
     near = Fraction(x).limit_denominator(10**6)
-    if float(near) == x or abs(float(near) - x) <= ulp * abs(x):
+    if float(near) == x:
         return sp.Rational(near.numerator, near.denominator)
     return sp.Rational(repr(x))
+
+
+def _shortest(x: float, room: float) -> sp.Expr:
+    """The shortest decimal within ``room`` of x (.1, 1e-8), or a simpler fraction there (1/3)."""
+    digits = next(d for d in range(17) if abs(float(f"{x:.{d}e}") - x) <= room)
+    decimal = Fraction(f"{x:.{digits}e}")
+    most = 1
+    while most <= min(10**6, decimal.denominator):
+        near = Fraction(x).limit_denominator(most)
+        if near and abs(float(near) - x) <= room:
+            return sp.Rational(near.numerator, near.denominator)
+        most *= 2
+    return sp.Rational(decimal.numerator, decimal.denominator)
 
 
 def constant(value: Any, ulp: float = 0.0) -> Any:
@@ -89,7 +110,13 @@ def number(x: Any) -> Any:
     if isinstance(x, bool):
         return sp.Integer(int(x))
     if isinstance(x, _LOGICAL):
-        return sp.Integer(1) if x is sp.true else sp.Integer(0) if x is sp.false else Select(x, sp.Integer(1), sp.Integer(0))
+        return (
+            sp.Integer(1)
+            if x is sp.true
+            else sp.Integer(0)
+            if x is sp.false
+            else Select(x, sp.Integer(1), sp.Integer(0))
+        )
     return constant(x)
 
 

@@ -39,6 +39,8 @@ class Field:
     coupled: bool
     raw: bool
     """The policy's own log-probability enters beside its ratios: a gradient flows where a coefficient should be fixed."""
+    rows: tuple[tuple[sp.Expr, ...], ...] = ()
+    """The coefficients of every sequence of the batch, each in token symbols of its own."""
 
 
 def read_kl(subject: Subject, placement: Placement, batch: Batch) -> KlReading:
@@ -85,7 +87,7 @@ def field_of(kl: KlReading, factor: sp.Expr) -> Field:
         for b in range(1, rows):
             if any(sp.expand(x - y) != 0 for x, y in zip(fields[0], fields[b], strict=True)):
                 raise Unread("sequences of the same batch are treated differently")
-    return Field(tuple(fields[0]), coupled, any(map(bool, raw)))
+    return Field(tuple(fields[0]), coupled, any(map(bool, raw)), tuple(map(tuple, fields)))
 
 
 def _sequence(s: sp.Symbol) -> int | None:
@@ -96,9 +98,10 @@ def _sequence(s: sp.Symbol) -> int | None:
 
 def on_policy(e: sp.Expr) -> sp.Expr:
     """The expression at policy = sampler."""
-    return e.xreplace({s: sp.Integer(1) for s in e.free_symbols if s.name.startswith("rho")} | {
-        s: sp.Integer(0) for s in e.free_symbols if s.name.startswith("R_")
-    })
+    return e.xreplace(
+        {s: sp.Integer(1) for s in e.free_symbols if s.name.startswith("rho")}
+        | {s: sp.Integer(0) for s in e.free_symbols if s.name.startswith("R_")}
+    )
 
 
 def at_point(kl: KlReading, batch: Batch) -> np.ndarray:

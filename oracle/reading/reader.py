@@ -9,6 +9,7 @@ import numpy as np
 import sympy as sp
 import torch
 
+from oracle.errors import SubjectError
 from oracle.reading.atoms import Array, Unread, causes, numbers
 from oracle.reading.mirror import Escape, Mirror, Product
 from oracle.reading.regimes import Regime, one_sign
@@ -51,6 +52,15 @@ class Reading:
 
 def read(subject: Subject, placement: Placement, batch: Batch, symbolic_advantages: bool = False) -> Reading:
     """Read a subject at a batch. Raises Unread with the first cause where no formula comes out."""
+    try:
+        return _read(subject, placement, batch, symbolic_advantages)
+    except SubjectError as error:
+        # what ends a reading inside the subject's frames passes through them; so does code that only the mirror stops
+        cause = error.__cause__
+        raise Unread(str(cause if isinstance(cause, Unread) else error)) from error
+
+
+def _read(subject: Subject, placement: Placement, batch: Batch, symbolic_advantages: bool) -> Reading:
     point = point_of(batch)
     with torch.enable_grad(), Mirror() as mirror:
         policy = _named(mirror, batch.policy, base)
@@ -71,8 +81,8 @@ def read(subject: Subject, placement: Placement, batch: Batch, symbolic_advantag
             target = torch.zeros_like(batch.policy)
         else:
             scalar = result.sum() if subject.kind == "penalty" else result.mean()
-            (target,) = torch.autograd.grad(scalar, leaf, allow_unused=True)
-            target = torch.zeros_like(batch.policy) if target is None else target
+            gradient = subject.derivative(scalar, leaf)
+            target = torch.zeros_like(batch.policy) if gradient is None else gradient
     full = numbers(mirror.shadow.read(target)).reshape(batch.shape)
     if subject.rewarding:
         full = -full
@@ -103,7 +113,9 @@ def _grid(shape: Any, symbol: Any) -> Array:
 
 
 def _advantages(mirror: Mirror, batch: Batch) -> torch.Tensor:
-    return mirror.name(batch.advantages.clone(), _grid(batch.advantages.shape, lambda b: sp.Symbol(f"A_{b}", real=True)))
+    return mirror.name(
+        batch.advantages.clone(), _grid(batch.advantages.shape, lambda b: sp.Symbol(f"A_{b}", real=True))
+    )
 
 
 def point_of(batch: Batch) -> dict[sp.Symbol, float]:

@@ -37,12 +37,13 @@ class Regime:
     policy = reference = sampler; it is kept, written with sign().
     """
 
-    def __init__(self, point: Mapping[sp.Symbol, float], strict: bool = True, kinks: tuple[str, ...] = ()) -> None:
+    def __init__(self, point: Mapping[sp.Symbol, Any], strict: bool = True, kinks: tuple[str, ...] = ()) -> None:
         self.strict = strict
         self.kinks = kinks
         self.point = {k: mpmath.mpf(v) for k, v in point.items()}
         self._resolved: dict[Any, Any] = {}
         self._values: dict[Any, Any] = {}
+        self._sides: dict[tuple[sp.Symbol, bool], Regime] = {}
         self.met: dict[Boolean, bool] = {}
 
     def resolve(self, e: Any) -> Any:
@@ -52,7 +53,8 @@ class Regime:
         found = self._resolved.get(e)
         if found is None:
             if isinstance(e, Select) and self.kinks and (side := self._kink(e.args[0])) is not None:
-                a, b = self.resolve(e.args[1]), self.resolve(e.args[2])
+                # each branch as it is where its own side holds: a selection inside it may turn on the same sign
+                a, b = self._where(side, 1).resolve(e.args[1]), self._where(side, -1).resolve(e.args[2])
                 found = one_sign((a + b) / 2 + side * (a - b) / 2)
             elif isinstance(e, Select):
                 found = self.resolve(e.args[1] if self.holds(e.args[0]) else e.args[2])
@@ -69,9 +71,13 @@ class Regime:
         if isinstance(condition, (sp.Lt, sp.Le)):
             difference = -difference
         symbols = difference.free_symbols
+        if len(symbols) > 1:
+            return self._scaled(difference, symbols)
         if len(symbols) != 1 or not next(iter(symbols)).name.startswith(self.kinks):
             return None
         (x,) = symbols
+        if difference.has(sp.sign):
+            return self._bent(condition, difference, x)
         slope = difference / x
         if slope.is_number:
             return sp.sign(x) * (1 if slope > 0 else -1)
@@ -81,6 +87,42 @@ class Regime:
         elif difference.subs(x, 0) == 0 and growth.is_negative:
             return -sp.sign(x)
         return None
+
+    def _scaled(self, difference: Any, symbols: set[sp.Symbol]) -> Any:
+        """The same for a multiple of one log-ratio x by a factor without x, of one sign from here to policy = sampler."""
+        if difference.has(sp.sign) or not all(s.name.startswith(("L_", "R_")) for s in symbols):
+            return None
+        for x in sorted((s for s in symbols if s.name.startswith(self.kinks)), key=str):
+            factor = sp.expand(difference / x)
+            if x in factor.free_symbols:
+                continue
+            home = factor.xreplace(dict.fromkeys(symbols, sp.Integer(0)))
+            if home.is_number and home != 0 and (home > 0) == bool(self.value(factor) > 0):
+                return sp.sign(x) * (1 if home > 0 else -1)
+        return None
+
+    def _bent(self, condition: Any, difference: Any, x: sp.Symbol) -> Any:
+        """The same for a difference that is a multiple of x on either side, such as max(x, 0) > 0; 1 or -1 where the
+        condition holds on both sides, or on none."""
+        slopes = [sp.expand(difference.xreplace({sp.sign(x): sp.Integer(s)})) / x for s in (1, -1)]
+        if not all(slope.is_number for slope in slopes):
+            return None
+        equal = isinstance(condition, (sp.Ge, sp.Le))
+        right, left = slopes[0] > 0 or (equal and slopes[0] == 0), slopes[1] < 0 or (equal and slopes[1] == 0)
+        return sp.Integer(1 if right else -1) if right == left else sp.sign(x) if right else -sp.sign(x)
+
+    def _where(self, side: Any, holds: int) -> Regime:
+        """This regime where ``side``, a sign, is 1 or -1; the other log-ratios stay."""
+        if not side.free_symbols:
+            return self
+        (x,) = side.free_symbols
+        away = abs(self.point[x]) * holds * (1 if side == sp.sign(x) else -1)
+        if away == self.point[x]:
+            return self
+        key = (x, away > 0)
+        if key not in self._sides:
+            self._sides[key] = Regime({**self.point, x: away}, self.strict, self.kinks)
+        return self._sides[key]
 
     def holds(self, condition: Any) -> bool:
         """Whether a condition holds at the point; a tie that is not an identity ends the reading."""

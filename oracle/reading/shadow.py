@@ -19,7 +19,7 @@ _LIMIT = 4096
 class _Cells:
     cells: Array
     storage: torch.UntypedStorage  # held, so that its address is not given to another tensor
-    itemsize: int
+    dtype: torch.dtype
 
 
 class Shadow:
@@ -30,10 +30,18 @@ class Shadow:
 
     def has(self, t: Tensor) -> bool:
         """Whether the memory that a tensor looks at holds something symbolic."""
-        return t.numel() > 0 and t.untyped_storage().data_ptr() in self._by_address
+        return t.numel() > 0 and self._cells(t) is not None
+
+    def _cells(self, t: Tensor) -> _Cells | None:
+        address = t.untyped_storage().data_ptr()
+        cells = self._by_address.get(address)
+        if cells is not None and cells.storage.data_ptr() != address:
+            del self._by_address[address]  # the storage was resized and moved, and its old memory is another tensor's
+            return None
+        return cells
 
     def _window(self, t: Tensor, cells: _Cells) -> Array:
-        if t.itemsize != cells.itemsize:
+        if t.dtype != cells.dtype or t.is_neg() or t.is_conj():
             raise Unread(f"a view that reinterprets memory as {str(t.dtype).removeprefix('torch.')}")
         step = cells.cells.itemsize
         return np.lib.stride_tricks.as_strided(
@@ -42,8 +50,9 @@ class Shadow:
 
     def read(self, t: Tensor) -> Array:
         """A copy of what a tensor looks at: its symbols, or its numbers made exact."""
-        if self.has(t):
-            return self._window(t, self._by_address[t.untyped_storage().data_ptr()]).copy()
+        cells = self._cells(t) if t.numel() else None
+        if cells is not None:
+            return self._window(t, cells).copy()
         if t.numel() > _LIMIT:
             raise Unread(f"a tensor of {t.numel()} elements")
         return _lift(t)
@@ -53,13 +62,13 @@ class Shadow:
         if t.numel() == 0:
             return
         storage = t.untyped_storage()
-        cells = self._by_address.get(storage.data_ptr())
+        cells = self._cells(t)
         if cells is None:
             size = storage.nbytes() // t.itemsize
             if size > _LIMIT:
                 raise Unread(f"a tensor of {size} elements")
-            whole = torch.empty(0, dtype=t.dtype).set_(storage, 0, (size,))
-            cells = _Cells(_lift(whole), storage, t.itemsize)
+            whole = torch.empty(0, dtype=t.dtype).set_(storage, 0, (size,), (1,))
+            cells = _Cells(_lift(whole), storage, t.dtype)
             self._by_address[storage.data_ptr()] = cells
         self._window(t, cells)[...] = np.broadcast_to(values, tuple(t.shape))
 

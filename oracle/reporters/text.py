@@ -25,7 +25,11 @@ def render(verdicts: list[Verdict]) -> str:
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     width = max(60, min(shutil.get_terminal_size((100, 24)).columns, 120))
     console = Console(
-        file=io.StringIO(), width=width, force_terminal=colour, color_system="standard" if colour else None, highlight=False
+        file=io.StringIO(),
+        width=width,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        highlight=False,
     )
     judged = [v for v in verdicts if isinstance(v.error, msgspec.UnsetType)]
     for verdict in judged:
@@ -51,10 +55,17 @@ def _verdict(v: Verdict) -> RenderableType:
             _side(sides, name, record)
     if not isinstance(v.with_returns, msgspec.UnsetType):
         w = v.with_returns
-        what = f"{display(w.objective)}, {LEVELS[w.level]}" if w.level else {"zero": "nothing"}.get(w.objective, "no objective it knows")
+        what = (
+            f"{display(w.objective)}, {LEVELS[w.level]}"
+            if w.level
+            else {"zero": "nothing"}.get(w.objective, "no objective it knows")
+        )
         sides.add_row("with returns-to-go", Text(what), w.evidence)
     parts: list[RenderableType] = [head, Padding(sides, (0, 0, 0, 2))]
-    for label, lines in (("read where", v.path), ("not read", [v.unread] if not isinstance(v.unread, msgspec.UnsetType) else [])):
+    for label, lines in (
+        ("read where", v.path),
+        ("not read", [v.unread] if not isinstance(v.unread, msgspec.UnsetType) else []),
+    ):
         if not isinstance(lines, msgspec.UnsetType):
             parts += [Padding(Text(f"{label}: {line}", style="dim"), (0, 0, 0, 2)) for line in lines]
     parts += _findings(v.findings)

@@ -62,7 +62,7 @@ def bind(function: Callable[..., Any], roles: Sequence[str] = (), settings: Sequ
 
     Raises RoleError where a parameter without default has no role, or where policy or reference is missing.
     """
-    parameters = _parameters(function)
+    parameters = parameters_of(function)
     fixed = {n: parse_value(v) for n, v in (parse_assignment(s, "--set") for s in settings)}
     explicit = dict(parse_role(r) for r in roles)
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
@@ -85,9 +85,12 @@ def _name(function: Callable[..., Any]) -> str:
     return getattr(function, "__name__", type(function).__name__)
 
 
-def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The parameters of a callable; those of ``forward`` where it is an instance of torch's Module."""
+    forward = getattr(function, "forward", None)
+    stated = forward if callable(forward) and hasattr(function, "_forward_hooks") else function
     try:
-        return dict(inspect.signature(function).parameters)
+        return dict(inspect.signature(stated).parameters)
     except (TypeError, ValueError) as error:
         raise RoleError(f"{_name(function)} has no readable signature; wrap it in a small Python function") from error
 

@@ -32,7 +32,20 @@ _FILLER = {
     "per", "token", "tokens", "selected", "completion", "completions", "response", "responses", "action", "actions",
     "seq", "sequence", "all", "the", "chosen", "batch", "b", "model", "t", "log", "values", "tensor", "x", "p", "pi",
 }  # fmt: skip
-_POLICY = {"policy", "actor", "new", "current", "cur", "curr", "theta", "student", "train", "trainer", "active", "online"}
+_POLICY = {
+    "policy",
+    "actor",
+    "new",
+    "current",
+    "cur",
+    "curr",
+    "theta",
+    "student",
+    "train",
+    "trainer",
+    "active",
+    "online",
+}
 _REFERENCE = {"ref", "refs", "reference", "base", "anchor", "frozen", "sft", "init", "initial", "prior", "teacher"}
 _SAMPLER = {
     "old", "behavior", "behaviour", "behav", "rollout", "rollouts", "sampling", "sampler", "sampled", "mu", "prev",

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from oracle.errors import SubjectError
 from oracle.subject.batch import Batch, mild
-from oracle.subject.binding import Binding
+from oracle.subject.binding import Binding, parameters_of
 from oracle.subject.roles import Role
 from oracle.subject.target import Target, eager_compile
 
@@ -75,6 +75,21 @@ class Subject:
         """Call the function with ``policy`` in the policy's place; the tensor it answers, of any permitted shape."""
         return _call(self.target, self.binding, self.convention, batch, policy)
 
+    def derivative(self, scalar: Tensor, leaf: Tensor) -> Tensor | None:
+        """The gradient of a number made from the result; None where no graph leads to ``leaf``.
+
+        Raises SubjectError where the backward pass raises (a saved tensor overwritten, a faulty autograd.Function).
+        """
+        try:
+            with _guarded():
+                (gradient,) = torch.autograd.grad(scalar, leaf, allow_unused=True)
+        except Exception as error:
+            raise SubjectError(
+                f"{self.target.name} raised {type(error).__name__} in its backward pass: {_brief(error)}; "
+                "no gradient can be taken, so nothing can be said of it as a loss"
+            ) from error
+        return gradient
+
 
 def open_subject(target: Target, binding: Binding) -> Subject:
     """Try a mild batch of 3 x 2 under each calling convention; the first that answers well is kept.
@@ -104,7 +119,9 @@ def open_subject(target: Target, binding: Binding) -> Subject:
 def _conventions(binding: Binding) -> Iterator[Convention]:
     masks = (torch.float64, torch.bool, torch.int64) if Role.MASK in binding.roles else (torch.float64,)
     wide = Role.ADVANTAGES in binding.roles or Role.REWARDS in binding.roles
-    shapes: tuple[Literal["sequence", "token", "column"], ...] = ("sequence", "token", "column") if wide else ("sequence",)
+    shapes: tuple[Literal["sequence", "token", "column"], ...] = (
+        ("sequence", "token", "column") if wide else ("sequence",)
+    )
     for dtype, mask, shape in itertools.product((torch.float64, torch.float32), masks, shapes):
         yield Convention(dtype, dtype if mask is torch.float64 else mask, shape)
 
@@ -162,11 +179,9 @@ def _guarded() -> Iterator[None]:
 
 
 def _call(target: Target, binding: Binding, convention: Convention, batch: Batch, policy: Tensor) -> Tensor:
-    import inspect
-
     given = _arguments(binding, convention, batch, policy)
     try:
-        parameters = inspect.signature(target.function).parameters
+        parameters = parameters_of(target.function)
         args = [given.pop(n) for n, p in parameters.items() if p.kind is p.POSITIONAL_ONLY and n in given]
         with _guarded():
             answer = target.function(*args, **given)
@@ -179,11 +194,14 @@ def _raised(target: Target, error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if "/oracle/subject/" not in f.filename.replace("\\", "/")]
     inside = own[0] if own else frames[-1]
-    message = " ".join(str(error).split())[:160]
     return (
-        f"{target.name} raised {type(error).__name__}: {message} (line {inside.lineno} of its file); "
+        f"{target.name} raised {type(error).__name__}: {_brief(error)} (line {inside.lineno} of its file); "
         "check the roles with --role and the settings with --set"
     )
+
+
+def _brief(error: BaseException) -> str:
+    return " ".join(str(error).split())[:160]
 
 
 _FIRST_KEYS = ("loss", "kl_loss", "kl", "kl_penalty", "penalty", "rewards", "token_level_rewards")

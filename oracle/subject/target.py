@@ -36,7 +36,7 @@ def eager_compile() -> Iterator[None]:
     def plain(model: Any = None, **_: Any) -> Any:
         return model if model is not None else lambda function: function
 
-    real, torch.compile = torch.compile, plain  # type: ignore[assignment]
+    real, torch.compile = torch.compile, plain
     try:
         yield
     finally:
@@ -61,14 +61,19 @@ def resolve(text: str) -> list[Target]:
 
 def _known(functions: dict[str, Any]) -> str:
     names = list(functions)
-    return f"it has {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}" if names else "it has no public function"
+    return (
+        f"it has {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}" if names else "it has no public function"
+    )
 
 
 def _callables(module: types.ModuleType) -> dict[str, Callable[..., Any]]:
     return {
         n: v
         for n, v in vars(module).items()
-        if not n.startswith("_") and callable(v) and not inspect.isclass(v) and getattr(v, "__module__", None) == module.__name__
+        if not n.startswith("_")
+        and callable(v)
+        and not inspect.isclass(v)
+        and getattr(v, "__module__", None) == module.__name__
     }
 
 
@@ -82,7 +87,9 @@ def _attribute(module: types.ModuleType, path: str, functions: dict[str, Any], t
         value = getattr(value, part)
     value = getattr(value, "_torchdynamo_orig_callable", value)
     if inspect.isclass(value):
-        raise TargetError(f"{text} is a class; name a method that takes no self, or write a small function that calls it")
+        raise TargetError(
+            f"{text} is a class; name a method that takes no self, or write a small function that calls it"
+        )
     if not callable(value):
         raise TargetError(f"{text} is a {type(value).__name__}, not a function")
     return value  # type: ignore[no-any-return]
@@ -110,7 +117,9 @@ def _line(error: BaseException) -> str:
 def _missing_module(location: str, is_file: bool, error: ModuleNotFoundError) -> str:
     missing = error.name or ""
     if not is_file and (location == missing or location.startswith(missing + ".")):
-        hint = "; for a file, write its path, ending in .py" if Path(location.replace(".", "/") + ".py").exists() else ""
+        hint = (
+            "; for a file, write its path, ending in .py" if Path(location.replace(".", "/") + ".py").exists() else ""
+        )
         return f"no module named {missing!r} is installed here{hint or '; install it, or write path/file.py:function'}"
     return f"{location} imports {missing!r}, which is not installed here; install it first"
 

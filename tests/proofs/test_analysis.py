@@ -1,8 +1,10 @@
 """Series, range and monotonicity, decided."""
 
+from itertools import pairwise
+
 import pytest
 import sympy as sp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proofs.analysis import monotone, range_text, series_at_zero, value_range
@@ -48,7 +50,7 @@ def test_what_is_not_known_is_not_said():
     c = sp.sin(L) + sp.Rational(21, 20) * L
     assert monotone(c) is None
     assert range_text(c) == "unknown"
-    assert series_at_zero(c) == "not analytic at L = 0" or "L" in series_at_zero(c)
+    assert series_at_zero(c) == "not analytic at L = 0"
 
 
 def test_a_decrease_too_narrow_to_sample_is_found():
@@ -62,6 +64,7 @@ terms = st.lists(
 )
 
 
+@settings(max_examples=16)
 @given(terms)
 def test_roots_are_roots_and_signs_change_nowhere_else(drawn):
     f = sum((c * L**n * E(k * L) for c, n, k in drawn), sp.S.Zero)
@@ -78,19 +81,20 @@ def test_roots_are_roots_and_signs_change_nowhere_else(drawn):
         assert abs(f.subs(L, root).evalf(30)) < 1e-20
     exact = sp.lambdify(L, f, "mpmath")
     edges = [-9, *(float(r) for r in roots if abs(r) < 9), 9]
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         if high - low > 1e-3:
             inside = [exact(sp.Float(low + (high - low) * s / 10, 30)) for s in range(1, 10)]
             assert len({sp.sign(value) for value in inside}) == 1
 
 
+@settings(max_examples=16)
 @given(terms)
 def test_monotone_agrees_with_samples(drawn):
     f = sum((c * L**n * E(k * L) for c, n, k in drawn), sp.S.Zero)
     verdict = monotone(f)
     exact = sp.lambdify(L, f, "mpmath")
     values = [exact(sp.Float(x, 30) / 8) for x in range(-40, 41)]
-    falls = any(b < a - sp.Float("1e-20") for a, b in zip(values, values[1:], strict=False))
+    falls = any(b < a - sp.Float("1e-20") for a, b in pairwise(values))
     assert not (verdict is True and falls)
     reached = value_range(f)
     if reached is not None:

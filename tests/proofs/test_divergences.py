@@ -127,7 +127,7 @@ def test_combinations_are_found(scales, constant):
         (sp.Piecewise((L, L < 5), (0, True)), Naming("unnamed")),
         (sp.Piecewise((0, L < 0), (1, True)), Naming("unnamed")),
         (L - E(-L), Naming("jeffreys", sp.Integer(1))),
-        (E(-L) - 1 + L, Naming("unnamed", None, (("reverse_kl", 1), ("forward_kl", -1)))),
+        (E(-L) - 1 + L, Naming("unnamed", None, (("reverse_kl", sp.S.One), ("forward_kl", sp.S.NegativeOne)))),
     ],
 )
 def test_names(c, naming):

@@ -98,7 +98,8 @@ def integers(index: Any) -> Any:
 
 @rule("index_select")
 def _index_select(a: Array, dim: int, index: Any) -> Array:
-    return np.take(a, integers(index), axis=dim)
+    out: Array = np.take(a, integers(index), axis=dim)
+    return out
 
 
 @rule("gather")
@@ -155,7 +156,8 @@ def _index_add(a: Array, dim: int, index: Any, source: Array, alpha: Any = 1) ->
 @rule("masked_select")
 def _masked_select(a: Array, mask: Array) -> Array:
     whole, keep = np.broadcast_arrays(a, mask)
-    return whole[integers(keep)]
+    out: Array = whole[integers(keep)]
+    return out
 
 
 @rule("masked_scatter")
@@ -219,7 +221,16 @@ def _ordered(a: Array, dim: int, descending: bool) -> tuple[Array, Array]:
 rule("sort", "topk", "median", "kthvalue", "mode", "unique", "_unique2")(_ordered)
 
 
-for _name in ("rand_like", "randn_like", "bernoulli", "native_dropout", "normal", "uniform", "randint_like", "exponential"):
+for _name in (
+    "rand_like",
+    "randn_like",
+    "bernoulli",
+    "native_dropout",
+    "normal",
+    "uniform",
+    "randint_like",
+    "exponential",
+):
 
     def _random(*_: Any, **__: Any) -> Any:
         raise Unread("random numbers")

@@ -1,0 +1,43 @@
+"""How the tests judge a plain function: one verdict at one placement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from oracle.api import identify_callable
+from oracle.records import Finding, ObjectiveRecord, Verdict
+
+
+def verdict(
+    function: Callable[..., Any],
+    placement: str = "loss",
+    roles: Mapping[str, str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Verdict:
+    """The verdict on a penalty at a placement, or on a loss as a whole."""
+    found = identify_callable(function, roles=roles, settings=settings)
+    return next(v for v in found if v.subject.placement in (placement, "whole"))
+
+
+def said(record: ObjectiveRecord | None) -> tuple[str, str | None, float | None]:
+    """Objective, level and scale."""
+    assert record is not None
+    return record.objective, record.level, record.scale
+
+
+def failed(v: Verdict) -> set[str]:
+    """The ids of the checks that failed."""
+    return {f.check for f in v.findings if f.outcome == "fail"}
+
+
+def finding(v: Verdict, check: str) -> Finding:
+    """What one check answered."""
+    return next(f for f in v.findings if f.check == check)
+
+
+def is_set(value: Any) -> bool:
+    """Whether an optional field of a record is there."""
+    return not isinstance(value, msgspec.UnsetType)

@@ -1,0 +1,52 @@
+"""Every planted fault is found, and no twin and no correct loss is accused (expectations: tests/oracle/planted)."""
+
+from __future__ import annotations
+
+import pytest
+
+from oracle.records import ObjectiveRecord, Verdict
+from tests.oracle.judging import failed, verdict
+from tests.oracle.planted import CORRECT, PAIRS
+from tests.oracle.planted.record import Correct, Expect, Pair
+
+
+def agrees(record: ObjectiveRecord | None, expected: Expect) -> bool:
+    """Whether a side of a verdict is the one expected; a scale of None leaves it open (record.py)."""
+    assert record is not None
+    if expected.scale is None and expected.objective not in ("zero", "unnamed"):
+        nearest = getattr(record.nearest, "objective", None)
+        return expected.objective in (record.objective, nearest)
+    if (record.objective, record.level) != (expected.objective, expected.level):
+        return False
+    return expected.scale is None or record.scale == pytest.approx(expected.scale, rel=1e-4)
+
+
+def holds(v: Verdict, on: Expect, off: Expect) -> None:
+    """Both sides as expected, and reading and probing agree."""
+    assert v.outcome == "described", [f.message for f in v.findings if f.outcome == "inconclusive"]
+    assert agrees(v.on_policy, on), (v.on_policy, on)
+    assert agrees(v.off_policy, off), (v.off_policy, off)
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda p: p.name)
+def test_fault_is_found(pair: Pair) -> None:
+    v = verdict(pair.fault, pair.placement)
+    holds(v, pair.fault_on, pair.fault_off)
+    if pair.found_by == "objective":
+        assert (pair.fault_on, pair.fault_off) != (pair.twin_on, pair.twin_off)
+    else:
+        assert pair.found_by in failed(v)
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda p: p.name)
+def test_twin_is_cleared(pair: Pair) -> None:
+    v = verdict(pair.twin, pair.placement)
+    holds(v, pair.twin_on, pair.twin_off)
+    assert not failed(v)
+
+
+@pytest.mark.parametrize("subject", CORRECT, ids=lambda c: c.name)
+def test_correct_is_cleared(subject: Correct) -> None:
+    v = verdict(subject.subject, subject.placement)
+    holds(v, subject.on, subject.off)
+    assert not failed(v)
