@@ -1,8 +1,13 @@
-"""Cross-check: on drawn inputs the formulas read must give the very gradient that runs; what fails is shrunk."""
+"""Cross-check on drawn inputs: the formulas must give the very gradient that runs, and the names must hold.
+
+What fails is shrunk. A failure is explained by another path of the code or by a clamp that acts there, and then said; or it
+is a defect of this tool, and said as one.
+"""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import hypothesis
@@ -13,57 +18,49 @@ from hypothesis import strategies as st
 
 from oracle.case import Case
 from oracle.errors import SubjectError
+from oracle.probing.expectation import of_objective
+from oracle.probing.instances import Instance, describe
 from oracle.probing.signal import kl_part
-from oracle.reading.atoms import Unread
+from oracle.probing.strategies import batches, policies
+from oracle.reading.atoms import Select, Unread
 from oracle.reading.field import KlReading, at_point, read_kl
-from oracle.subject.batch import Batch, from_log_ratios
-
-_OFFSET = 0.0137
-"""Keeps drawn log-ratios off the round numbers where clamps have their kinks; 0 itself (pi = ref) is drawn too."""
-
-
-@st.composite
-def batches(draw: Any, shape: tuple[int, int] = (2, 2)) -> Batch:
-    """Batches of one shape with |L| up to .5, 2 or 5 and |log rho| up to .5 or 1.5, pi = ref and mu = pi among them."""
-    n = shape[0] * shape[1]
-    scale = draw(st.sampled_from([4, 16, 40]))
-    eighths = draw(st.lists(st.integers(-scale, scale), min_size=2 * n, max_size=2 * n))
-    policy = draw(st.lists(st.integers(1, 40), min_size=n, max_size=n))
-
-    def grid(values: list[float]) -> torch.Tensor:
-        return torch.tensor(values, dtype=torch.float64).reshape(shape)
-
-    def ratios(steps: list[int], most: int) -> torch.Tensor:
-        return grid([(max(-most, min(most, k)) / 8 + _OFFSET) if k else 0.0 for k in steps])
-
-    return from_log_ratios(grid([-k / 8 for k in policy]), ratios(eighths[:n], 40), ratios(eighths[n:], 12))
+from oracle.records import ObjectiveRecord
+from oracle.subject.batch import Batch
 
 
 class _Differs(Exception):
-    """The formula and the gradient that ran differ at a batch."""
+    """A drawn input on which two answers differ."""
 
 
 def crosscheck(case: Case) -> None:
-    """Hold the reading of a case against runs on drawn batches; note other paths, and defects."""
-    if case.kl is None:
-        return
-    worst: list[Batch] = []
-    kl = case.kl
+    """Hold formulas and names of a case against runs on drawn inputs; note other paths, and defects."""
+    if case.kl is not None:
+        kl = case.kl
+        batch = _search(batches(), lambda b: agrees(case, kl, b), case, case.options.max_examples)
+        if batch is not None:
+            _other_path(case, batch)
+    # a formula that holds sample by sample needs few policies more; without one they are all the evidence there is
+    count = case.options.max_examples if case.kl is None else max(1, case.options.max_examples // 5)
+    for on, record in ((True, case.on_policy), (False, case.off_policy)):
+        if record is None or record.objective == "unnamed":
+            continue
+        instance = _search(policies(on), lambda i, r=record: name_holds(case, r, i), case, count)  # type: ignore[misc]
+        if instance is not None:
+            _name_fails(case, record, instance, on)
+            return
 
-    def agree(batch: Batch) -> None:
-        if not agrees(case, kl, batch):
-            worst[:] = [batch]
+
+def _search(strategy: st.SearchStrategy[Any], holds: Callable[[Any], bool], case: Case, count: int) -> Any:
+    """The smallest drawn value for which ``holds`` is false, or None."""
+    worst: list[Any] = []
+
+    def test(value: Any) -> None:
+        if not holds(value):
+            worst[:] = [value]
             raise _Differs
 
-    if not _search(agree, case):
-        return
-    _other_path(case, worst[0])
-
-
-def _search(agree: Any, case: Case) -> bool:
-    """Whether Hypothesis finds (and shrinks) a batch on which ``agree`` raises."""
     settings = hypothesis.settings(
-        max_examples=max(1, case.options.max_examples),
+        max_examples=max(1, count),
         database=None,
         deadline=None,
         verbosity=Verbosity.quiet,
@@ -71,14 +68,13 @@ def _search(agree: Any, case: Case) -> bool:
         suppress_health_check=list(HealthCheck),
         report_multiple_bugs=False,
     )
-    test = hypothesis.seed(case.options.seed)(settings(hypothesis.given(batches())(agree)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            test()
+            hypothesis.seed(case.options.seed)(settings(hypothesis.given(strategy)(test)))()
         except _Differs:
-            return True
-    return False
+            return worst[0]
+    return None
 
 
 def agrees(case: Case, kl: KlReading, batch: Batch) -> bool:
@@ -93,6 +89,18 @@ def agrees(case: Case, kl: KlReading, batch: Batch) -> bool:
     return bool(np.allclose(seen, expected, rtol=loose, atol=loose * size, equal_nan=True))
 
 
+def name_holds(case: Case, record: ObjectiveRecord, instance: Instance) -> bool:
+    """Whether the expected gradient at an instance is that of the objective named, at its scale."""
+    from oracle.examine import expected_gradients
+
+    (seen,) = expected_gradients(case, [instance])
+    expected = np.zeros_like(seen)
+    if record.objective != "zero" and record.scale is not None:
+        expected = record.scale * of_objective(record.objective, record.level or "token", "sampler", instance)
+    size = float(np.linalg.norm(of_objective("reverse_kl", "token", "sampler", instance)) + np.linalg.norm(expected))
+    return bool(np.linalg.norm(seen - expected) <= max(1e-6, 10 * case.tolerance) * size + 1e-12)
+
+
 def _other_path(case: Case, batch: Batch) -> None:
     """A batch where the formula fails: either the code took another branch there, or the reading is wrong."""
     try:
@@ -105,6 +113,18 @@ def _other_path(case: Case, batch: Batch) -> None:
         case.path.append(f"another formula holds at {where}")
     else:
         case.disagreements.append(f"the formula read and the gradient that ran differ at {where}")
+
+
+def _name_fails(case: Case, record: ObjectiveRecord, instance: Instance, on: bool) -> None:
+    """A policy where the name fails: a clamp or a branch acts there, or naming is wrong."""
+    side = "on-policy" if on else "off-policy"
+    shown = describe(instance)
+    where = f"policy {shown['policy'][0]}, reference {shown['reference'][0]}"
+    smooth = case.kl is not None and not case.path and not any(e.has(Select) for e in case.kl.full.flat)
+    if smooth and not (case.field is not None and case.field.coupled):
+        case.disagreements.append(f"{side}: {record.objective} does not hold at {where}")
+    else:
+        case.path.append(f"{side} the name holds near policy = reference, not at {where}")
 
 
 def _numbers(t: torch.Tensor) -> str:

@@ -21,6 +21,7 @@ from oracle.reading.atoms import Unread
 from oracle.reading.field import Field, KlReading, field_of, on_policy, read_kl
 from oracle.records import Evidence, Nearest, ObjectiveRecord, WithReturns
 from oracle.subject.batch import mild
+from oracle.subject.roles import Role
 from oracle.subject.subject import Placement, Subject
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def examine(subject: Subject, placement: Placement, options: Options) -> Case:
     if placement == "reward":
         case.with_returns = _with_returns(case)
     case.depends_on_reference = _depends_on_reference(case)
+    _hear_advantages(case)
     crosscheck(case)
     return case
 
@@ -315,6 +317,20 @@ def _with_returns(case: Case) -> WithReturns:
             # that no objective fits is proved only for coefficients of the own token
             evidence = "tested" if found == "unnamed" else "proved"
     return WithReturns(objective=found, level=level, scale=scale, evidence=evidence)
+
+
+def _hear_advantages(case: Case) -> None:
+    """The KL part is isolated with zero advantages; say where others change it."""
+    if not (case.subject.has(Role.ADVANTAGES) or case.subject.has(Role.REWARDS)):
+        return
+    batch = case.mild_batch
+    generator = torch.Generator().manual_seed(case.options.seed)
+    drawn = torch.randn(batch.shape[0], generator=generator, dtype=torch.float64)
+    other = kl_part(case.subject, case.placement, replace(batch, advantages=drawn)).coefficient
+    plain = case.mild_signal.coefficient
+    change = float((other - plain).abs().max()) / max(float(plain.abs().max()), 1e-30)
+    if not change <= max(1e-6, 100 * case.tolerance):
+        case.path.append(f"the advantages are 0; with others the KL part changes (by {change:.2%} in a drawn batch)")
 
 
 def _depends_on_reference(case: Case) -> bool:
