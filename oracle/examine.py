@@ -17,7 +17,7 @@ from oracle.probing.aggregation import aggregation_of
 from oracle.probing.expectation import of_subject
 from oracle.probing.instances import Instance, Table, draw
 from oracle.probing.signal import kl_part
-from oracle.reading.atoms import Unread
+from oracle.reading.atoms import LOGICAL, Unread
 from oracle.reading.field import Field, KlReading, field_of, on_policy, read_kl
 from oracle.records import Evidence, Nearest, ObjectiveRecord, WithReturns
 from oracle.subject.batch import mild
@@ -93,7 +93,8 @@ def _read_on_policy(case: Case, divisor: sp.Expr) -> Field | None:
 def _path(kl: KlReading) -> list[str]:
     out: list[str] = []
     for escape in kl.escapes:
-        if isinstance(escape.value, bool):
+        # a condition that became a truth value is a branch; numbers taken out are found by the second reading
+        if isinstance(escape.value, bool) and isinstance(escape.expression, LOGICAL):
             text = f"{shorten(escape.expression)} is {escape.value}"
             if text not in out:
                 out.append(text)

@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -173,7 +174,9 @@ def _guarded() -> Iterator[None]:
     dtype = torch.get_default_dtype()
     with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(sys.stderr), eager_compile():
         try:
-            yield
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                yield
         finally:
             torch.set_default_dtype(dtype)
 
