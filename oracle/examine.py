@@ -19,6 +19,8 @@ from oracle.probing.instances import Instance, Table, draw
 from oracle.probing.signal import kl_part
 from oracle.reading.atoms import LOGICAL, Unread
 from oracle.reading.field import Field, KlReading, field_of, on_policy, read_kl
+from oracle.reading.reader import point_of
+from oracle.reading.regimes import Regime
 from oracle.records import Evidence, Nearest, ObjectiveRecord, WithReturns
 from oracle.subject.batch import mild
 from oracle.subject.roles import Role
@@ -210,13 +212,15 @@ def _join(case: Case, on: bool, named: FieldNaming, found: str, best: naming.Fit
     """Whether reading and probing agree; else probing decides alone, and a disagreement is noted."""
     side = "on-policy" if on else "off-policy"
     if named.objective == "unnamed" and found != "unnamed":
-        if _token_local(case.on_field if on else case.field):
+        if _token_local(case.on_field if on else case.field) and not _nearly(case, on, found, best):
             case.disagreements.append(f"{side}: the formula names no objective, enumeration names {found}")
         return False
     same = named.objective == found and (found in ("zero", "unnamed") or best is None or named.level == best.level)
     if (field := case.on_field if on else case.field) is not None and field.coupled:
         # one batch that holds every sequence is no independent draw: its scale is off by the order of 1/64
         return same and (best is None or named.scale is None or abs(float(named.scale) - best.scale) < 0.05 * abs(best.scale))
+    if not same and _another_branch(case, on):
+        return False
     if not same:
         case.disagreements.append(
             f"{side}: the formula says {named.objective}/{named.level}, enumeration says {found}"
@@ -230,6 +234,55 @@ def _join(case: Case, on: bool, named: FieldNaming, found: str, best: naming.Fit
             return False
     # that no objective fits is proved only for coefficients of the own token
     return named.objective != "unnamed" or _token_local(case.on_field if on else case.field)
+
+
+def _nearly(case: Case, on: bool, found: str, best: naming.Fit | None) -> bool:
+    """Whether a formula is a multiple of the objective's coefficient but for the last digits of a constant in it
+    (log 2 as a decimal number), so that it is named by numbers and not by proof."""
+    from oracle.probing.expectation import coefficient
+    from proofs.lowering import compile_numpy
+    from proofs.symbols import L, token_symbols
+
+    field = case.on_field if on else case.field
+    if field is None:
+        return False
+    grid = np.linspace(-0.4, 0.4, 9)
+    off = np.zeros_like(grid) if best is None else best.scale * coefficient(found)(grid)
+    for t, c in enumerate(field.coefficients):
+        own = compile_numpy(on_policy(c).xreplace({token_symbols(t)[0]: L}), [L])(grid) - off
+        if not float(np.ptp(own)) <= 10 * case.tolerance * max(1.0, float(np.abs(off).max())):
+            return False
+    return True
+
+
+def _another_branch(case: Case, on: bool) -> bool:
+    """Whether a selection (a dead zone, a clamp) turns among the instances enumerated: the formula is not theirs."""
+    from oracle.probing.expectation import as_batch
+
+    kl = case.kl
+    if kl is None or not any(e.has(Select) for e in kl.full.flat):
+        return False
+    rows = kl.full.shape[0]
+    for instance in bench(case.options.seed, 2, on).instances:
+        batch = as_batch(instance)[0]
+        for start in range(0, batch.shape[0] - rows + 1, rows):
+            part = slice(start, start + rows)
+            here = replace(
+                batch,
+                policy=batch.policy[part],
+                reference=batch.reference[part],
+                sampler=batch.sampler[part],
+                mask=batch.mask[part],
+                advantages=batch.advantages[part],
+            )
+            regime = Regime(point_of(here), strict=False)
+            try:
+                pairs = [(regime.value(f), regime.value(m)) for f, m in zip(kl.full.flat, kl.mild.flat, strict=True)]
+            except Unread:
+                return False
+            if any(abs(f - m) > 1e-9 * (1 + abs(m)) for f, m in pairs):
+                return True
+    return False
 
 
 def _token_local(field: Field | None) -> bool:

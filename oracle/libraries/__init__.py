@@ -15,7 +15,7 @@ from oracle.errors import OracleError
 from oracle.judge import judge_binding
 from oracle.libraries import liger, openrlhf, trl, verl
 from oracle.libraries.entry import Entry
-from oracle.libraries.lift import LiftedFile
+from oracle.subject.lift import LiftedFile
 from oracle.records import Verdict
 from oracle.subject.binding import Binding, bind
 from oracle.subject.target import Target

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from oracle.libraries.lift import LiftedFile
+from oracle.subject.lift import LiftedFile
 
 
 @dataclass(frozen=True)

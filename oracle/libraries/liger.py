@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from oracle.libraries.entry import Entry, named
-from oracle.libraries.lift import LiftedFile, method_of
+from oracle.subject.lift import LiftedFile, method_of
 
 _FILE = "liger_kernel/chunked_loss/grpo_loss.py"
 _LOSSES = ("grpo", "bnpo", "dr_grpo", "dapo", "luspo")

@@ -43,7 +43,7 @@ def as_table(rows: Sequence[Row], absent: Sequence[str]) -> str:
     if rows:
         console.print(Text(_legend(rows), style="dim"))
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
-    return text
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
 def _table(rows: Sequence[Row]) -> Table:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from oracle.libraries.entry import Entry
-from oracle.libraries.lift import LiftedFile, method_of
+from oracle.subject.lift import LiftedFile, method_of
 
 _FILE = "trl/trainer/grpo_trainer.py"
 

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from oracle.libraries.entry import Entry, named
-from oracle.libraries.lift import LiftedFile
+from oracle.subject.lift import LiftedFile
 
 _FILE = "verl/trainer/ppo/core_algos.py"
 _ESTIMATORS = ("k1", "kl", "abs", "k2", "mse", "k3", "low_var_kl")

@@ -14,7 +14,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 """An array of SymPy expressions (or Booleans), in the shape of the tensor it mirrors."""
 
 
-_LOGICAL = (BooleanAtom, BooleanFunction, Relational)
+LOGICAL = (BooleanAtom, BooleanFunction, Relational)
 """What counts as a condition (a SymPy Symbol is a Boolean too, so ``Boolean`` would not tell)."""
 
 
@@ -109,7 +109,7 @@ def number(x: Any) -> Any:
     """An element as a number: a condition counts 1 where it holds."""
     if isinstance(x, bool):
         return sp.Integer(int(x))
-    if isinstance(x, _LOGICAL):
+    if isinstance(x, LOGICAL):
         return (
             sp.Integer(1)
             if x is sp.true
@@ -120,10 +120,15 @@ def number(x: Any) -> Any:
     return constant(x)
 
 
+def is_logical(x: Any) -> bool:
+    """Whether an element is a condition rather than a number."""
+    return isinstance(x, (bool, *LOGICAL))
+
+
 def condition(x: Any) -> Any:
     """An element as a condition: a number holds where it is not zero."""
     x = constant(x)
-    return x if isinstance(x, _LOGICAL) else sp.Ne(x, 0)
+    return x if isinstance(x, LOGICAL) else sp.Ne(x, 0)
 
 
 def each(function: Any, *arrays: Any) -> Array:

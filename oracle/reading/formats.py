@@ -7,7 +7,7 @@ from typing import Any
 import sympy as sp
 import torch
 
-from oracle.reading.atoms import Array, Select, Unread, condition, each, numbers
+from oracle.reading.atoms import Array, Select, Unread, causes, condition, each, numbers
 
 _REAL = {torch.float64, torch.float32}
 """The formats whose rounding a formula leaves out."""
@@ -26,7 +26,7 @@ def fit(values: Array, dtype: torch.dtype) -> Array:
     whole = not dtype.is_floating_point and not dtype.is_complex
     if whole:
         reals = each(_truncated, reals)
-    if not all(_is_small(v) or (whole and dtype.itemsize >= 4 and _is_whole(v)) for v in reals.flat):
+    if not all(causes(v) or _is_small(v) or (whole and dtype.itemsize >= 4 and _is_whole(v)) for v in reals.flat):
         raise Unread(f"a cast to {str(dtype).removeprefix('torch.')}")
     return reals
 

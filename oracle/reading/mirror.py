@@ -50,6 +50,7 @@ class Mirror(TorchDispatchMode):
         self.products: list[Product] = []
         self.ended: str | None = None
         self._exits: list[Exits] = []
+        self._inside: str | None = None  # the operator whose decomposition runs
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -166,15 +167,18 @@ class Mirror(TorchDispatchMode):
         if func._schema.is_mutable:
             twin = _twin(func)
             if twin is None:
-                return None, f"the operator {func}"
-            with self:
-                parts = [o for o in tree_leaves(twin(*args, **kwargs)) if isinstance(o, Tensor)]
+                return None, f"the operator {self._inside or func}"
+            body = twin
         else:
             body = decomposition_table.get(func)
             if body is None:
-                return None, f"the operator {func}"
+                return None, f"the operator {self._inside or func}"
+        outer, self._inside = self._inside, self._inside or str(func)
+        try:
             with self:
                 parts = [o for o in tree_leaves(body(*args, **kwargs)) if isinstance(o, Tensor)]
+        finally:
+            self._inside = outer
         with _disable_current_modes():
             return [self.shadow.read(o) for o in parts], None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,10 @@ from oracle.reading.mirror import Escape, Mirror, Product
 from oracle.reading.regimes import Regime, one_sign
 from oracle.subject.batch import Batch
 from oracle.subject.subject import Placement, Subject
+
+
+_SLACK = 1e-3
+"""How far a run in few digits may stray from its formula, relative to the largest value."""
 
 
 def base(b: int, t: int) -> sp.Symbol:
@@ -83,11 +88,13 @@ def _read(subject: Subject, placement: Placement, batch: Batch, symbolic_advanta
             scalar = result.sum() if subject.kind == "penalty" else result.mean()
             gradient = subject.derivative(scalar, leaf)
             target = torch.zeros_like(batch.policy) if gradient is None else gradient
+    if mirror.ended is not None:
+        raise Unread(mirror.ended)
     full = numbers(mirror.shadow.read(target)).reshape(batch.shape)
+    seen = target.detach().reshape(batch.shape)
     if subject.rewarding:
-        full = -full
-    if any(e.has(sp.nan) or e.has(sp.zoo) for e in full.flat):
-        raise Unread("the formula has a 0/0 or 0*inf at some branch")
+        full, seen = -full, -seen
+    _well_defined(full)
     on_policy = bool((batch.policy == batch.sampler).all())
     # at policy = sampler a tie between ratio and 1 is no accident: there torch's own rule for ties holds
     regime = Regime(point, strict=not on_policy, kinks=("L_",) if on_policy else ("L_", "R_"))
@@ -97,7 +104,29 @@ def _read(subject: Subject, placement: Placement, batch: Batch, symbolic_advanta
         unknowns = causes(mild[index])
         if unknowns:
             raise Unread(unknowns[0])
+    _well_defined(mild)
+    _same_numbers(full, regime, seen)
     return Reading(full, mild, regime, tuple(mirror.escapes), tuple(mirror.products), connected, tuple(point))
+
+
+def _well_defined(formulas: Array) -> None:
+    """End the reading where a formula is no real number at some branch."""
+    if any(e.has(sp.nan, sp.zoo, sp.I) for e in formulas.flat):
+        raise Unread("the formula has a 0/0, a 0*inf or a root of a negative number at some branch")
+
+
+def _same_numbers(full: Array, regime: Regime, seen: torch.Tensor) -> None:
+    """End the reading where the formulas do not give the very numbers that ran beside them.
+
+    Nothing that the mirror does can make them differ but a fault in one of its rules, or memory that was written where no
+    operator sees it; a formula that is wrong must not be reported.
+    """
+    values = [float(regime.value(e)) for e in full.flat]
+    ran = seen.reshape(-1).tolist()
+    size = max((abs(v) for v in values), default=0.0)
+    for value, number in zip(values, ran, strict=True):
+        if math.isfinite(value) and math.isfinite(number) and abs(value - number) > _SLACK * size + 1e-6:
+            raise Unread(f"the formula gives {value:.6g} where {number:.6g} ran")
 
 
 def _named(mirror: Mirror, values: torch.Tensor, symbol: Any) -> torch.Tensor:

@@ -147,8 +147,11 @@ class Regime:
         return answer
 
     def _compare(self, relation: Any, left: Any, right: Any) -> bool:
-        difference = self.value(left) - self.value(right)
-        if abs(difference) <= _TIE * (1 + abs(self.value(left))):
+        a, b = self.value(left), self.value(right)
+        if mpmath.isnan(a) or mpmath.isnan(b):
+            raise Unread("a comparison with NaN")
+        difference = mpmath.mpf(0) if a == b else a - b
+        if a == b or abs(difference) <= _TIE * (1 + min(abs(a), abs(b))):
             if self.strict and sp.simplify(left - right) != 0:
                 raise Unread(f"a tie between {left} and {right}")
             difference = mpmath.mpf(0)
@@ -158,7 +161,13 @@ class Regime:
         """The value of an expression at the point, in mpmath numbers."""
         found = self._values.get(e)
         if found is None:
-            found = self._values[e] = self._value(e)
+            try:
+                found = self._value(e)
+            except ZeroDivisionError:
+                raise Unread("a division by zero") from None
+            if not isinstance(found, mpmath.mpf):
+                raise Unread("a root or logarithm of a negative number")
+            self._values[e] = found
         return found
 
     def _value(self, e: Any) -> Any:
@@ -168,6 +177,8 @@ class Regime:
             return self.point[e]
         if e.is_Rational:
             return mpmath.mpf(e.p) / e.q
+        if e in (sp.nan, sp.zoo):
+            return mpmath.nan
         if e in (sp.oo, -sp.oo):
             return mpmath.inf if e is sp.oo else -mpmath.inf
         if isinstance(e, Select):

@@ -37,7 +37,7 @@ def render(verdicts: list[Verdict]) -> str:
     if judged:
         console.print(Text(_LEGEND, style="dim"))
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
-    return text
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
 def _verdict(v: Verdict) -> RenderableType:

@@ -17,6 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from oracle.errors import TargetError
+from oracle.subject.lift import lifted
+
+
+class ImportFailed(TargetError):
+    """The file or module is there, but importing it raised."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,18 @@ def resolve(text: str) -> list[Target]:
     location, _, wanted = text.partition(":")
     if not location:
         raise TargetError(f"{text!r} names no file or module; write path/file.py:function or package.module:function")
-    module = _load(location, text)
+    one = bool(wanted) and not any(c in wanted for c in "*?[")
+    try:
+        module = _load(location, text)
+    except ImportFailed:
+        # a package that needs what is not installed: the function alone, and what it uses, may do without
+        taken = lifted(location, wanted) if one else None
+        if taken is None:
+            raise
+        return [Target(text, *taken)]
     functions = _callables(module)
     prefix = f"{location}:"
-    if wanted and not any(c in wanted for c in "*?["):
+    if one:
         return [Target(text, _attribute(module, wanted, functions, text), _digest(module))]
     found = [n for n in functions if fnmatch.fnmatch(n, wanted or "*")]
     if not found:
@@ -105,9 +118,9 @@ def _load(location: str, text: str) -> types.ModuleType:
     except SyntaxError as error:
         raise TargetError(f"{location}, line {error.lineno}: {error.msg}; it is not valid Python") from error
     except ModuleNotFoundError as error:
-        raise TargetError(_missing_module(location, is_file, error)) from error
+        raise ImportFailed(_missing_module(location, is_file, error)) from error
     except (Exception, SystemExit) as error:
-        raise TargetError(f"{location} raised {type(error).__name__} while it was imported: {_line(error)}") from error
+        raise ImportFailed(f"{location} raised {type(error).__name__} while it was imported: {_line(error)}") from error
 
 
 def _line(error: BaseException) -> str:
@@ -121,7 +134,7 @@ def _missing_module(location: str, is_file: bool, error: ModuleNotFoundError) ->
             "; for a file, write its path, ending in .py" if Path(location.replace(".", "/") + ".py").exists() else ""
         )
         return f"no module named {missing!r} is installed here{hint or '; install it, or write path/file.py:function'}"
-    return f"{location} imports {missing!r}, which is not installed here; install it first"
+    return f"{location} imports {missing!r}, which is not installed here; install it, or name one function that does without it"
 
 
 def _load_file(path: Path, text: str) -> types.ModuleType:

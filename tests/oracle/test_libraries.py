@@ -12,7 +12,7 @@ import pytest
 
 from oracle.errors import OracleError
 from oracle.libraries import ENTRIES, Row, judge_installed
-from oracle.libraries.lift import LiftedFile
+from oracle.subject.lift import LiftedFile
 from tests.oracle.judging import failed, said
 
 RKL = ("reverse_kl", "token", 1.0)

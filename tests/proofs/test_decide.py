@@ -27,6 +27,8 @@ E = sp.exp
         sp.Min(RHO, 2) + sp.Max(RHO, 2) - RHO - 2,
         sp.Piecewise((1, L < 0), (0, True)) + sp.Piecewise((1, L >= 0), (0, True)) - 1,
         sp.Min(L, RHO) + sp.Max(L, RHO) - L - RHO,
+        sp.Min(E(L), -RHO) + RHO,
+        sp.Max(E(L) + RHO, -RHO) - E(L) - RHO,
         sp.Float("0.1") * L - L / 10,
         (sp.log(6) - sp.log(2) - sp.log(3)) * L,
     ],

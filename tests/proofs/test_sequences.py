@@ -245,6 +245,17 @@ def test_a_wrong_rule_would_be_noticed():
     assert reduce_off_policy(sp.S.One, 0, 2) == 1
 
 
+def test_factors_of_several_tokens_are_kept_with_the_last_of_them():
+    """sign(L_0 + L_2) is known only after token 2: until then no weight has mean 1, no score 0."""
+    (l0, l1, l2), (r0, r1, r2), _ = letters(3)
+    late, joint = sp.sign(l0 + l2), sp.sign(l0 + l1)
+    assert reduce_off_policy(r0 * r1 * late, 0, 3) == r0 * r1 * late
+    assert reduce_off_policy(r1 * joint, 1, 3) == r1 * joint
+    assert reduce_off_policy(r0 * r1 * r2 * joint, 0, 3) == r0 * r1 * joint
+    assert reduce_on_policy(joint, 1, 3) == joint
+    assert reduce_on_policy(joint, 2, 3) == 0
+
+
 def test_length_normalised_k1_is_refused_across_positions():
     """A scale that differs from token to token has no name."""
     (l0, l1), _, _ = letters(2)

@@ -119,7 +119,8 @@ def _index_put(a: Array, indices: Any, values: Any, accumulate: bool = False, *_
     out, at = a.copy(), tuple(integers(i) for i in indices)
     values = np.asarray(values, dtype=object)
     if accumulate:
-        np.add.at(out, at, values)
+        out = each(number, out)
+        np.add.at(out, at, each(number, values))
     else:
         out[at] = values
     return out
@@ -132,17 +133,22 @@ def _positions(a: Array, dim: int, at: Any) -> tuple[Any, ...]:
 
 
 @rule("scatter")
-def _scatter(a: Array, dim: int, index: Any, source: Any, *_: Any, **__: Any) -> Array:
+def _scatter(a: Array, dim: int, index: Any, source: Any, reduce: str | None = None) -> Array:
     out, at = a.copy(), integers(index)
     source = np.asarray(constant(source), dtype=object)
-    out[_positions(a, dim, at)] = source[tuple(slice(0, n) for n in at.shape)] if source.ndim else source
+    values = source[tuple(slice(0, n) for n in at.shape)] if source.ndim == at.ndim else source
+    if reduce is None:
+        out[_positions(a, dim, at)] = values
+    else:
+        out = each(number, out)
+        {"add": np.add, "multiply": np.multiply}[reduce].at(out, _positions(a, dim, at), each(number, values))
     return out
 
 
 @rule("scatter_add")
 def _scatter_add(a: Array, dim: int, index: Any, source: Array) -> Array:
     out, at = each(number, a), integers(index)
-    np.add.at(out, _positions(a, dim, at), source[tuple(slice(0, n) for n in at.shape)])
+    np.add.at(out, _positions(a, dim, at), each(number, source[tuple(slice(0, n) for n in at.shape)]))
     return out
 
 
@@ -171,7 +177,7 @@ def _masked_scatter(a: Array, mask: Array, source: Array) -> Array:
 @rule("select_backward")
 def _select_backward(grad: Array, sizes: Any, dim: int, index: int) -> Array:
     out = zeros(sizes)
-    out[(slice(None),) * (dim % len(sizes)) + (index,)] = grad
+    out[(slice(None),) * (dim % len(sizes)) + (index, ...)] = grad
     return out
 
 
@@ -193,7 +199,7 @@ def _slice_scatter(a: Array, source: Array, dim: int = 0, start: Any = None, end
 @rule("select_scatter")
 def _select_scatter(a: Array, source: Array, dim: int, index: int) -> Array:
     out = a.copy()
-    out[(slice(None),) * (dim % a.ndim) + (index,)] = source
+    out[(slice(None),) * (dim % a.ndim) + (index, ...)] = source
     return out
 
 
@@ -214,7 +220,7 @@ def zeros(sizes: Any) -> Array:
     return np.full(tuple(sizes), sp.Integer(0), dtype=object)
 
 
-def _ordered(a: Array, dim: int, descending: bool) -> tuple[Array, Array]:
+def _ordered(*_: Any, **__: Any) -> Any:
     raise Unread("an order that depends on the inputs")
 
 

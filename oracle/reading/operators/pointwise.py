@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import sympy as sp
-import torch
 
-from oracle.reading.atoms import Array, Select, Unread, condition, each, number
+from oracle.reading.atoms import INFINITE, Array, Select, Unread, each, number
+from oracle.reading.formats import fit
 from oracle.reading.operators.table import rule
 
 
@@ -46,20 +46,22 @@ def larger(x: Any, y: Any) -> Any:
     return Select(sp.Ge(x, y), x, y)
 
 
-def power(x: Any, y: Any) -> Any:
-    """x^y, for real x: an even root of a square is an absolute value."""
-    return x**y
+def logarithm(x: Any) -> Any:
+    """log x; minus infinity at 0, as in floating point."""
+    return -sp.oo if x.is_zero else sp.log(x)
 
 
-def exponential(x: Any) -> Any:
-    """e^x, taken into the branches of a selection so that products of exponentials still combine."""
-    return sp.exp(x)
+def product(x: Any, y: Any) -> Any:
+    """x y; 0 times what may be infinite is NaN, which ends the reading, as SymPy would make it 0."""
+    if (x.is_zero and y.has(*INFINITE)) or (y.is_zero and x.has(*INFINITE)):
+        return sp.nan
+    return x * y
 
 
 UNARY = {
-    "neg": lambda x: -x, "exp": exponential, "expm1": lambda x: exponential(x) - 1, "exp2": lambda x: 2**x,
-    "log": sp.log, "log1p": lambda x: sp.log(1 + x), "log2": lambda x: sp.log(x) / sp.log(2),
-    "log10": lambda x: sp.log(x) / sp.log(10), "sqrt": sp.sqrt, "rsqrt": lambda x: 1 / sp.sqrt(x),
+    "neg": lambda x: -x, "exp": sp.exp, "expm1": lambda x: sp.exp(x) - 1, "exp2": lambda x: 2**x,
+    "log": logarithm, "log1p": lambda x: logarithm(1 + x), "log2": lambda x: logarithm(x) / sp.log(2),
+    "log10": lambda x: logarithm(x) / sp.log(10), "sqrt": sp.sqrt, "rsqrt": lambda x: 1 / sp.sqrt(x),
     "square": lambda x: x**2, "reciprocal": lambda x: 1 / x, "abs": absolute, "sgn": sign, "sign": sign,
     "tanh": sp.tanh, "sinh": sp.sinh, "cosh": sp.cosh, "sin": sp.sin, "cos": sp.cos, "atan": sp.atan, "erf": sp.erf,
     "asinh": sp.asinh, "sigmoid": sigmoid, "relu": lambda x: Select(sp.Gt(x, 0), x, sp.Integer(0)), "positive": lambda x: x,
@@ -70,7 +72,7 @@ for _name, _function in UNARY.items():
 for _name, _function in {
     "minimum": smaller, "maximum": larger, "fmin": smaller, "fmax": larger, "atan2": sp.atan2,
     "logaddexp": lambda x, y: sp.log(sp.exp(x) + sp.exp(y)), "logaddexp2": lambda x, y: sp.log(2**x + 2**y) / sp.log(2),
-    "mul": lambda x, y: x * y, "pow": power, "hypot": lambda x, y: sp.sqrt(x**2 + y**2),
+    "mul": product, "pow": lambda x, y: x**y, "hypot": lambda x, y: sp.sqrt(x**2 + y**2),
 }.items():  # fmt: skip
     rule(_name)(binary(_function))
 
@@ -114,10 +116,13 @@ def _lerp(a: Array, b: Array, weight: Any) -> Array:
 
 @rule("xlogy")
 def _xlogy(a: Array, b: Array) -> Array:
-    return each(lambda x, y: number(x) * sp.log(number(y)), a, b)
+    return each(lambda x, y: number(x) if number(x).is_zero else number(x) * logarithm(number(y)), a, b)
 
 
 def _clamp_one(x: Any, low: Any, high: Any) -> Any:
+    if low is not None and high is not None and not (low.is_number and high.is_number and low <= high):
+        raised = Select(sp.Lt(x, low), low, x)
+        return Select(sp.Gt(raised, high), high, raised)  # the upper bound holds where the two cross
     capped = x if high is None else Select(sp.Gt(x, high), high, x)
     return capped if low is None else Select(sp.Lt(x, low), low, capped)
 
@@ -181,30 +186,25 @@ def _threshold_backward(grad: Array, a: Array, threshold: Any) -> Array:
 
 
 @rule("nan_to_num")
-def _nan_to_num(a: Array, *_: Any, **__: Any) -> Array:
-    return a  # for real inputs nothing is NaN or infinite; what is so in the tails is probed
+def _nan_to_num(a: Array, nan: Any = None, posinf: Any = None, neginf: Any = None) -> Array:
+    def one(x: Any) -> Any:
+        if not x.has(*INFINITE):
+            return x  # for real inputs nothing else is NaN or infinite; what is so in the tails is probed
+        if isinstance(x, Select):
+            return Select(x.args[0], one(x.args[1]), one(x.args[2]))
+        if x is sp.nan:
+            return number(0 if nan is None else nan)
+        given = posinf if x is sp.oo else neginf if x == -sp.oo else None
+        if given is None:
+            raise Unread("an infinity replaced by nan_to_num")
+        return number(given)
 
-
-_EXACT = {torch.float64, torch.float32}
+    return each(lambda x: one(number(x)), a)
 
 
 @rule("_to_copy")
 def _to_copy(a: Array, dtype: Any = None, **_: Any) -> Array:
-    if dtype is None:
-        return a
-    if dtype is torch.bool:
-        return each(condition, a)
-    values = each(number, a)
-    if dtype in _EXACT or all(_is_small_integer(v) for v in values.flat):
-        return values
-    raise Unread(f"a cast to {str(dtype).removeprefix('torch.')}")
-
-
-def _is_small_integer(v: Any) -> bool:
-    """Whether every format holds the value exactly: an integer up to 256, or a condition counted as 0 or 1."""
-    if v.is_Integer:
-        return bool(abs(v) <= 256)
-    return isinstance(v, Select) and all(_is_small_integer(x) for x in v.args[1:])
+    return a if dtype is None else fit(a, dtype)
 
 
 @rule("copy")

@@ -9,7 +9,8 @@ import numpy as np
 import sympy as sp
 
 from oracle.reading.atoms import Array, Unread, each, number, numbers, unknown
-from oracle.reading.operators.pointwise import absolute, larger, smaller
+from oracle.reading.formats import fit
+from oracle.reading.operators.pointwise import absolute, larger, logarithm, product, smaller
 from oracle.reading.operators.table import CONCRETE, OPERATORS, rule
 
 
@@ -20,15 +21,17 @@ def axes(a: Array, dim: Any) -> tuple[int, ...]:
     return tuple(d % a.ndim if a.ndim else 0 for d in (dim if isinstance(dim, (list, tuple)) else [dim]))
 
 
-def fold(function: Any, a: Array, dim: Any = None, keepdim: bool = False) -> Array:
-    """Reduce along ``dim`` with a function of two elements."""
+def fold(function: Any, a: Array, dim: Any = None, keepdim: bool = False, empty: Any = None) -> Array:
+    """Reduce along ``dim`` with a function of two elements; ``empty`` is what nothing gives."""
     a = np.asarray(a, dtype=object)
     over = axes(a, dim) if a.ndim else ()
     kept = [i for i in range(a.ndim) if i not in over]
-    moved = np.transpose(a, [*kept, *over]).reshape([a.shape[i] for i in kept] + [-1])
+    count = int(np.prod([a.shape[i] for i in over]))
+    moved = np.transpose(a, [*kept, *over]).reshape([a.shape[i] for i in kept] + [count])
     out = np.empty(moved.shape[:-1], dtype=object)
     for index in np.ndindex(*moved.shape[:-1]):
-        out[index] = reduce(function, list(moved[index]))
+        values = list(moved[index])
+        out[index] = reduce(function, values) if values else empty
     if keepdim:
         out = out.reshape([1 if i in over else a.shape[i] for i in range(a.ndim)])
     return out
@@ -52,14 +55,20 @@ def add_up(a: Array, dim: Any = None, keepdim: bool = False) -> Array:
     return out.reshape([1 if i in over else a.shape[i] for i in range(a.ndim)]) if keepdim else out
 
 
+def _cast(a: Array, dtype: Any) -> Array:
+    """The elements as a reduction with a ``dtype`` takes them."""
+    return numbers(a if dtype is None else fit(a, dtype))
+
+
 @rule("sum")
 def _sum(a: Array, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Array:
-    return add_up(a, dim, keepdim)
+    return add_up(_cast(a, dtype), dim, keepdim)
 
 
 @rule("nansum")
 def _nansum(a: Array, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Array:
-    return add_up(a, dim, keepdim)
+    # for real inputs nothing is NaN but what the code itself writes
+    return add_up(each(lambda x: sp.Integer(0) if x is sp.nan else x, _cast(a, dtype)), dim, keepdim)
 
 
 def _count(a: Array, dim: Any) -> int:
@@ -69,12 +78,12 @@ def _count(a: Array, dim: Any) -> int:
 @rule("mean")
 def _mean(a: Array, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Array:
     n = sp.Integer(_count(a, dim))
-    return each(lambda x: x / n, add_up(a, dim, keepdim))
+    return each(lambda x: x / n, add_up(_cast(a, dtype), dim, keepdim))
 
 
 @rule("prod")
 def _prod(a: Array, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Array:
-    return fold(lambda x, y: x * y, numbers(a), dim, keepdim)
+    return fold(product, _cast(a, dtype), dim, keepdim, sp.Integer(1))
 
 
 @rule("count_nonzero")
@@ -84,13 +93,13 @@ def _count_nonzero(a: Array, dim: Any = None) -> Array:
 
 @rule("cumsum")
 def _cumsum(a: Array, dim: int, dtype: Any = None) -> Array:
-    a = numbers(a)
+    a = _cast(a, dtype)
     return np.cumsum(a, axis=dim) if a.ndim else a
 
 
 @rule("cumprod")
 def _cumprod(a: Array, dim: int, dtype: Any = None) -> Array:
-    a = numbers(a)
+    a = _cast(a, dtype)
     return np.cumprod(a, axis=dim) if a.ndim else a
 
 
@@ -98,7 +107,7 @@ def _moments(a: Array, dim: Any, correction: Any, keepdim: bool) -> Array:
     n = _count(a, dim)
     a = numbers(a)
     centred = each(lambda x, m: (x - m) ** 2, a, _mean(a, dim, True))
-    divisor = n - (1 if correction is None else correction)
+    divisor = max(0, n - (1 if correction is None else correction))
     return each(lambda x: x / number(divisor), add_up(centred, dim, keepdim))
 
 
@@ -107,14 +116,19 @@ def _var(a: Array, dim: Any = None, *, correction: Any = None, keepdim: bool = F
     return _moments(a, dim, correction, keepdim)
 
 
+@rule("var_mean.correction")
+def _var_mean(a: Array, dim: Any = None, *, correction: Any = None, keepdim: bool = False) -> tuple[Array, Array]:
+    return _moments(a, dim, correction, keepdim), _mean(a, dim, keepdim)
+
+
+@rule("std_mean.correction")
+def _std_mean(a: Array, dim: Any = None, *, correction: Any = None, keepdim: bool = False) -> tuple[Array, Array]:
+    return each(sp.sqrt, _moments(a, dim, correction, keepdim)), _mean(a, dim, keepdim)
+
+
 @rule("std.correction")
 def _std(a: Array, dim: Any = None, *, correction: Any = None, keepdim: bool = False) -> Array:
     return each(sp.sqrt, _moments(a, dim, correction, keepdim))
-
-
-@rule("std.default", "var.default", "std.dim", "var.dim")
-def _unbiased(a: Array, *_: Any, **__: Any) -> Array:
-    raise Unread("a standard deviation in its old signature")
 
 
 @rule("amax")
@@ -147,7 +161,7 @@ rule("min.other")(OPERATORS["minimum"])
 
 @rule("logsumexp")
 def _logsumexp(a: Array, dim: Any = None, keepdim: bool = False) -> Array:
-    return each(sp.log, add_up(each(lambda x: sp.exp(number(x)), a), dim, keepdim))
+    return each(logarithm, add_up(each(lambda x: sp.exp(number(x)), a), dim, keepdim))
 
 
 @rule("_log_softmax")
@@ -173,11 +187,18 @@ def _softmax_backward(grad: Array, out: Array, dim: int, dtype: Any = None) -> A
 
 @rule("linalg_vector_norm")
 def _norm(a: Array, ord: Any = 2, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Array:  # noqa: A002
+    a = _cast(a, dtype)
     if ord == 2:
-        return each(sp.sqrt, add_up(each(lambda x: number(x) ** 2, a), dim, keepdim))
+        return each(sp.sqrt, add_up(each(lambda x: x**2, a), dim, keepdim))
+    sizes = each(absolute, a)
     if ord == 1:
-        return add_up(each(lambda x: absolute(number(x)), a), dim, keepdim)
-    raise Unread(f"a norm of order {ord}")
+        return add_up(sizes, dim, keepdim)
+    if ord in (float("inf"), float("-inf")):
+        return fold(larger if ord > 0 else smaller, sizes, dim, keepdim)
+    if ord == 0:
+        return add_up(each(lambda x: sp.Ne(x, 0), a), dim, keepdim)
+    p = number(ord)
+    return each(lambda x: x ** (1 / p), add_up(each(lambda x: x**p, sizes), dim, keepdim))
 
 
 @rule("mm", "bmm", "mv", "dot", "matmul", "vdot")
@@ -188,9 +209,10 @@ def _matmul(a: Array, b: Array) -> Array:
     return np.asarray(a @ b, dtype=object)
 
 
-@rule("addmm", "addmv")
+@rule("addmm", "addmv", "baddbmm")
 def _addmm(c: Array, a: Array, b: Array, *, beta: Any = 1, alpha: Any = 1) -> Array:
-    return each(lambda x, y: number(beta) * number(x) + number(alpha) * y, c, _matmul(a, b))
+    kept = number(beta)
+    return each(lambda x, y: (kept * number(x) if kept else 0) + number(alpha) * y, c, _matmul(a, b))
 
 
 for _name in ("argmax", "argmin", "argsort", "nonzero", "searchsorted", "bucketize", "histc", "bincount", "equal"):

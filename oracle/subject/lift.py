@@ -20,7 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from oracle.errors import TargetError
+from oracle.errors import OracleError, TargetError
 
 _KEPT = (
     "staticmethod",
@@ -31,6 +31,20 @@ _KEPT = (
     "torch.no_grad",
     "torch.enable_grad",
 )
+
+
+def lifted(location: str, function: str) -> tuple[Callable[..., Any], str] | None:
+    """A function of a file or module that cannot be imported, with the file's sha256; None where it cannot be taken."""
+    try:
+        path = Path(location)
+        if not path.is_file():
+            top = package_folder(location.split(".")[0])
+            path = _module_file(top.parent, location) or path
+        file = LiftedFile.at(path.resolve())
+        found = file.get(function)
+    except (OracleError, OSError, SyntaxError, ValueError, NameError):
+        return None
+    return (found, file.sha256) if callable(found) else None
 
 
 def package_folder(name: str) -> Path:
@@ -46,18 +60,27 @@ class LiftedFile:
 
     _open: dict[Path, LiftedFile] = {}  # noqa: RUF012 - a cache shared on purpose
 
-    def __init__(self, root: str, path: Path) -> None:
-        self.root, self.path = root, path
+    def __init__(self, base: Path, path: Path) -> None:
+        self.base, self.path = base, path
         self.globals: dict[str, Any] = {"__name__": f"lifted.{path.stem}", "__builtins__": builtins}
         self._pending: set[str] = set()  # being executed, so that functions may name each other
 
     @classmethod
     def of(cls, root: str, relative: str) -> LiftedFile:
         """The file ``relative`` (from the package's parent folder) of package ``root``. Raises TargetError."""
-        path = package_folder(root).parent / relative
+        base = package_folder(root).parent
+        path = base / relative
         if not path.is_file():
             raise TargetError(f"{relative} is not in the installed {root}; this release has another layout")
-        return cls._open.setdefault(path, cls(root, path))
+        return cls._open.setdefault(path, cls(base, path))
+
+    @classmethod
+    def at(cls, path: Path) -> LiftedFile:
+        """A file by its path; the packages it stands in are those with an ``__init__.py`` above it."""
+        base = path.parent
+        while (base / "__init__.py").is_file():
+            base = base.parent
+        return cls._open.setdefault(path, cls(base, path))
 
     @cached_property
     def source(self) -> bytes:
@@ -128,11 +151,11 @@ class LiftedFile:
 
     def _imported(self, node: ast.Import | ast.ImportFrom, alias: ast.alias) -> Any:
         module = alias.name if isinstance(node, ast.Import) else self._absolute(node)
-        if module.split(".")[0] == self.root:
+        if module.split(".")[0] == self.path.relative_to(self.base).with_suffix("").parts[0]:
             if isinstance(node, ast.Import):
-                return _Lazy(self.root, module)
-            inner = _module_file(self.root, f"{module}.{alias.name}")
-            return _Lazy(self.root, f"{module}.{alias.name}") if inner else _Lazy(self.root, module).get(alias.name)
+                return _Lazy(self.base, module)
+            inner = _module_file(self.base, f"{module}.{alias.name}")
+            return _Lazy(self.base, f"{module}.{alias.name}") if inner else _Lazy(self.base, module).get(alias.name)
         try:
             loaded = importlib.import_module(module)
             if isinstance(node, ast.ImportFrom):
@@ -144,22 +167,22 @@ class LiftedFile:
     def _absolute(self, node: ast.ImportFrom) -> str:
         if not node.level:
             return node.module or ""
-        inside = self.path.relative_to(package_folder(self.root).parent).with_suffix("").parts
+        inside = self.path.relative_to(self.base).with_suffix("").parts
         return ".".join([*inside[: len(inside) - node.level], *([node.module] if node.module else [])])
 
 
 class _Lazy(types.SimpleNamespace):
     """A module of the same package, whose names are lifted as they are used."""
 
-    def __init__(self, root: str, module: str) -> None:
-        super().__init__(_root=root, _module=module)
+    def __init__(self, base: Path, module: str) -> None:
+        super().__init__(_base=base, _module=module)
 
     def get(self, name: str) -> Any:
         """A name of the module; None where it cannot be lifted."""
-        path = _module_file(self._root, self._module)
+        path = _module_file(self._base, self._module)
         if path is None:
             return None
-        file = LiftedFile._open.setdefault(path, LiftedFile(self._root, path))
+        file = LiftedFile._open.setdefault(path, LiftedFile(self._base, path))
         file._need(name)
         return file.globals.get(name)
 
@@ -169,9 +192,10 @@ class _Lazy(types.SimpleNamespace):
         return value
 
 
-def _module_file(root: str, module: str) -> Path | None:
-    base = package_folder(root).parent.joinpath(*module.split("."))
-    return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()), None)
+def _module_file(base: Path, module: str) -> Path | None:
+    """The file of a module below ``base``."""
+    place = base.joinpath(*module.split("."))
+    return next((p for p in (place.parent / f"{place.name}.py", place / "__init__.py") if p.is_file()), None)
 
 
 def _statements(body: list[ast.stmt]) -> list[ast.stmt]:
