@@ -4,7 +4,7 @@ import click
 
 NOT_BUILT = (
     "audit is not built yet: it is to hold fused kernels at full vocabulary against derived "
-    "error bounds; until then, `kl-oracle identify` reads any PyTorch loss on the CPU"
+    "error bounds; until then, `kl-oracle identify` judges PyTorch losses on the CPU"
 )
 
 

@@ -33,8 +33,8 @@ def print_derivation(derivation: Derivation, written: str, console: Console) -> 
     console.print(Text(f"estimator k = {written}"))
     table = Table(box=HORIZONTALS, width=width)
     table.add_column("proved", no_wrap=True)
-    table.add_column(Text("as loss, E[grad k]"), ratio=1)
-    table.add_column(Text("in reward, E[k s]"), ratio=1)
+    table.add_column(Text("as loss, E[grad k]"), ratio=1, overflow="fold")
+    table.add_column(Text("in reward, E[k s]"), ratio=1, overflow="fold")
     sides = (derivation.as_loss, derivation.in_reward)
     for title, cells in _on_policy_rows(sides):
         table.add_row(title, *(Text(cell) for cell in cells))

@@ -14,8 +14,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-import gpu_checks.cli
-
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -109,11 +107,14 @@ def test_the_libraries_are_pinned_and_apart_from_our_own_set_up() -> None:
     assert set(libraries).isdisjoint(pins("constraints.txt"))
 
 
-def test_annotations_are_checked_while_the_tests_run() -> None:
-    callback = gpu_checks.cli.audit.callback
-    assert callback is not None
-    with pytest.raises(jaxtyping.TypeCheckError, match="arguments"):
-        callback(arguments=3)
+def test_shapes_are_checked_while_the_tests_run() -> None:
+    """A batch whose tensors have different shapes is refused by its annotations, which only the tests check."""
+    import torch
+
+    from oracle.subject.batch import from_log_ratios
+
+    with pytest.raises(jaxtyping.TypeCheckError, match="log_ratio"):
+        from_log_ratios(torch.zeros(2, 3), torch.zeros(3, 2))
 
 
 @pytest.mark.parametrize("package", ["oracle", "oracle.cli", "gpu_checks", "gpu_checks.cli"])
