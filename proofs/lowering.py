@@ -35,6 +35,7 @@ SERIES_HALF_WIDTH = 0.5
 SERIES_ORDER = 40
 _PROBES = (1e-10, 1e-7, 1e-5, 1e-3, 0.03, 0.3)
 _TOLERANCE = 4e-15
+_LARGEST_DEGREE = 100
 _KINKS = (sp.Abs, sp.sign, sp.Min, sp.Max, sp.Piecewise, sp.Heaviside)
 
 
@@ -79,6 +80,10 @@ def _rewritten(expr: Expr) -> Expr:
         return logaddexp(0, next(term for term in argument.args if term != 1).args[0])
 
     stable = expr.replace(_is_softplus, softplus)
+    # the optimiser factors polynomials in exp(L/q), dense in the degree: exp(1.4426950408889634 L) would take all memory
+    numbers = {n for e in stable.atoms(exp) for n in e.args[0].atoms(sp.Rational)}
+    if any(max(abs(n.p), n.q) > _LARGEST_DEGREE for n in numbers):
+        return stable
     return optimize(stable, [expm1_opt, log1p_opt])
 
 

@@ -115,3 +115,13 @@ def test_golden_instance():
     batch = divergence_function("reverse_kl")(np.stack([p, q]), np.stack([q, q]))
     assert batch.shape == (2,)
     assert batch[1] == 0
+
+
+def test_long_decimals_in_an_exponent_take_no_memory() -> None:
+    """exp(a L) with a of sixteen digits has a denominator of 1e16: no dense polynomial may be made of it."""
+    a = sp.Rational("1.4426950408889634")
+    value = compile_numpy(sp.exp(-a * L) - 1 + a * L, [L])
+    with mpmath.workdps(40):
+        for x in (-3.0, -1e-6, 1e-8, 0.5):
+            exact = mpmath.exp(-mpmath.mpf(a.p) / a.q * mpmath.mpf(x)) - 1 + mpmath.mpf(a.p) / a.q * mpmath.mpf(x)
+            assert float(value(x)) == pytest.approx(float(exact), rel=1e-12)
