@@ -15,6 +15,10 @@ def display(objective: str) -> str:
     return OBJECTIVES[objective].display if objective in OBJECTIVES else objective
 
 
+def _percent(error: float) -> str:
+    return "under 1%" if error < 0.01 else f"{error:.0%}"
+
+
 def sentence(record: ObjectiveRecord) -> str:
     """What one side of a verdict says, in a line."""
     import msgspec
@@ -39,5 +43,5 @@ def sentence(record: ObjectiveRecord) -> str:
         )
     if not isinstance(record.nearest, msgspec.UnsetType):
         near = record.nearest
-        parts.append(f"nearest {display(near.objective)}, {LEVELS[near.level]}, {near.relative_error:.0%} off")
+        parts.append(f"nearest {display(near.objective)}, {LEVELS[near.level]}, {_percent(near.relative_error)} off")
     return "; ".join(parts)

@@ -6,6 +6,7 @@ An adapter says how to call a function, never what it computes: everything in a 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
 import msgspec
@@ -90,4 +91,4 @@ def _rows(entry: Entry, release: str, seed: int) -> list[Row]:
 def _binding(entry: Entry, function: Callable[..., object]) -> Binding:
     roles = [f"{n}={r}" for n, r in entry.roles.items()]
     bound = bind(function, roles, [f"{n}=0" for n in entry.settings])
-    return Binding(bound.roles, dict(entry.settings), bound.numbers)
+    return replace(bound, settings=dict(entry.settings))

@@ -19,6 +19,8 @@ class Binding:
 
     roles: Mapping[Role, str]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    also: Mapping[str, Role] = field(default_factory=dict)
+    """Further parameters that play a role already bound (a proximal and a rollout policy: both the sampler here)."""
     numbers: Mapping[str, float] = field(default_factory=dict)
     """Parameters left at a numeric default: candidates for a constant normaliser."""
 
@@ -72,13 +74,17 @@ def bind(function: Callable[..., Any], roles: Sequence[str] = (), settings: Sequ
             hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(parameters)}"
             raise RoleError(f"{_name(function)} has no parameter {name!r}; {hint}")
     bound: dict[Role, str] = {}
+    also: dict[str, Role] = {}
     for name, role in explicit.items():
-        if role in bound:
+        if role in bound and role is not Role.SAMPLER:
             raise RoleError(f"two parameters are given the role {role}: {bound[role]!r} and {name!r}")
-        bound[role] = name
-    unbound, numbers = _bind_by_name(function, parameters, {*explicit, *fixed}, bound)
+        if role in bound:
+            also[name] = role
+        else:
+            bound[role] = name
+    unbound, numbers = _bind_by_name(function, parameters, {*explicit, *fixed}, bound, also)
     _require(function, bound, unbound, parameters)
-    return Binding(bound, fixed, numbers)
+    return Binding(bound, fixed, also, numbers)
 
 
 def _name(function: Callable[..., Any]) -> str:
@@ -100,6 +106,7 @@ def _bind_by_name(
     parameters: Mapping[str, inspect.Parameter],
     taken: set[str],
     bound: dict[Role, str],
+    also: dict[str, Role],
 ) -> tuple[list[str], dict[str, float]]:
     unbound: list[str] = []
     numbers: dict[str, float] = {}
@@ -113,6 +120,8 @@ def _bind_by_name(
         if role is not None and fits and not isinstance(default, bool):
             if role not in bound:
                 bound[role] = name
+            elif role is Role.SAMPLER and not optional:
+                also[name] = role
             elif not optional:
                 raise RoleError(
                     f"{_name(function)}: {bound[role]!r} and {name!r} both look like the {role}; "
@@ -134,6 +143,11 @@ def _require(
     missing = [r for r in (Role.POLICY, Role.REFERENCE) if r not in bound]
     if missing:
         role = missing[0]
+        if any("logits" in p for p in parameters):
+            raise RoleError(
+                f"{_name(function)}({', '.join(parameters)}): losses on logits are not judged yet; "
+                "write a small function of per-token log-probabilities that calls it"
+            )
         candidate = unbound[0] if unbound else next(iter(parameters), "PARAMETER")
         raise RoleError(
             f"{_name(function)}({', '.join(parameters)}): no parameter is recognised as the {role}'s log-probabilities; "

@@ -57,7 +57,7 @@ _BETA = {
     "init_kl_coef", "kl_coeff_loss", "kl_loss_coeff", "lambda_kl", "lam_kl", "kl_strength", "kl_term_coef", "klcoef",
 }  # fmt: skip
 _ADVANTAGES = {"advantage", "advantages", "adv", "advs", "a_hat"}
-_REWARDS = {"reward", "rewards", "score", "scores", "token_level_scores", "token_level_rewards", "returns", "r"}
+_REWARDS = {"reward", "rewards", "score", "scores", "returns", "r"}
 _MASK = {"mask", "masks"}
 
 
@@ -66,13 +66,13 @@ def role_of(name: str) -> Role | None:
     low = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().strip("_")
     if low in _BETA:
         return Role.BETA
-    if low in _REWARDS:
-        return Role.REWARDS
     words = [w for w in low.split("_") if w]
     if not words:
         return None
     if words[-1] in _MASK:
         return Role.MASK
+    if any(w in _REWARDS for w in words) and all(w in _REWARDS | _FILLER | {"level"} for w in words):
+        return Role.REWARDS
     if any(w in _ADVANTAGES for w in words) and all(w in _ADVANTAGES | _FILLER for w in words):
         return Role.ADVANTAGES
     return _log_probability_role(words)

@@ -58,8 +58,12 @@ class Subject:
         return role in self.binding.roles
 
     def roles(self) -> dict[str, str]:
-        """Role to parameter, as the record shows it."""
-        return {str(r): n for r, n in self.binding.roles.items()}
+        """Role to parameter (several, joined by commas), as the record shows it."""
+        further = self.binding.also.items()
+        return {
+            str(role): ", ".join([name, *(n for n, r in further if r is role)])
+            for role, name in self.binding.roles.items()
+        }
 
     def at_precision(self, dtype: torch.dtype) -> Subject:
         """The same subject, called with numbers of another dtype."""
@@ -165,7 +169,8 @@ def _arguments(binding: Binding, convention: Convention, batch: Batch, policy: T
         Role.REWARDS: spread.clone(),
         Role.BETA: batch.beta,
     }
-    return {name: values[role] for role, name in binding.roles.items()} | dict(binding.settings)
+    further = {name: values[role].clone() for name, role in binding.also.items()}
+    return {name: values[role] for role, name in binding.roles.items()} | further | dict(binding.settings)
 
 
 @contextlib.contextmanager
