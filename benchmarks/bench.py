@@ -46,7 +46,9 @@ def main() -> None:
         file = Path(folder) / "hundred.py"
         file.write_text("".join(_PENALTY.format(i=i) for i in range(1, 101)))
         many, single, ratio = paired([_COMMAND, "identify", str(file)], [_COMMAND, "identify", f"{file}:k1"], 3)
-    print(f"identify a hundred penalties{many:6.2f} s   one {single:.2f} s   ratio {ratio:.2f}   {many * 10:.0f} ms each")
+    print(
+        f"identify a hundred penalties{many:6.2f} s   one {single:.2f} s   ratio {ratio:.2f}   {many * 10:.0f} ms each"
+    )
     version = statistics.median(seconds(_COMMAND, "--version") for _ in range(5))
     print(f"kl-oracle --version         {version:6.2f} s   (aim: under 0.2)")
 

@@ -17,7 +17,7 @@ from oracle.probing.aggregation import aggregation_of
 from oracle.probing.expectation import of_subject
 from oracle.probing.instances import Instance, Table, draw
 from oracle.probing.signal import kl_part
-from oracle.reading.atoms import LOGICAL, Unread
+from oracle.reading.atoms import LOGICAL, Select, Unread
 from oracle.reading.field import Field, KlReading, field_of, on_policy, read_kl
 from oracle.reading.reader import point_of
 from oracle.reading.regimes import Regime
@@ -218,7 +218,9 @@ def _join(case: Case, on: bool, named: FieldNaming, found: str, best: naming.Fit
     same = named.objective == found and (found in ("zero", "unnamed") or best is None or named.level == best.level)
     if (field := case.on_field if on else case.field) is not None and field.coupled:
         # one batch that holds every sequence is no independent draw: its scale is off by the order of 1/64
-        return same and (best is None or named.scale is None or abs(float(named.scale) - best.scale) < 0.05 * abs(best.scale))
+        if best is None or named.scale is None:
+            return same
+        return same and abs(float(named.scale) - best.scale) < 0.05 * abs(best.scale)
     if not same and _another_branch(case, on):
         return False
     if not same:
@@ -240,8 +242,7 @@ def _nearly(case: Case, on: bool, found: str, best: naming.Fit | None) -> bool:
     """Whether a formula is a multiple of the objective's coefficient but for the last digits of a constant in it
     (log 2 as a decimal number), so that it is named by numbers and not by proof."""
     from oracle.probing.expectation import coefficient
-    from proofs.lowering import compile_numpy
-    from proofs.symbols import L, token_symbols
+    from proofs.symbols import token_symbols
 
     field = case.on_field if on else case.field
     if field is None:
@@ -249,7 +250,11 @@ def _nearly(case: Case, on: bool, found: str, best: naming.Fit | None) -> bool:
     grid = np.linspace(-0.4, 0.4, 9)
     off = np.zeros_like(grid) if best is None else best.scale * coefficient(found)(grid)
     for t, c in enumerate(field.coefficients):
-        own = compile_numpy(on_policy(c).xreplace({token_symbols(t)[0]: L}), [L])(grid) - off
+        ratio, here = token_symbols(t)[0], on_policy(c)
+        try:
+            own = np.array([float(Regime({ratio: x}, strict=False).value(here)) for x in grid]) - off
+        except Unread:
+            return False
         if not float(np.ptp(own)) <= 10 * case.tolerance * max(1.0, float(np.abs(off).max())):
             return False
     return True
@@ -304,7 +309,13 @@ def _formula(field: Field | None, on: bool) -> str | None:
     own_ratio, own_weight = token_symbols(0)
     if _token_local(field):
         c = c.xreplace({own_ratio: L, own_weight: RHO})
-    return shorten(sp.factor_terms(c) if c.is_Add and c.has(RHO) else c, 400)
+    return shorten(_in_decimals(sp.factor_terms(c) if c.is_Add and c.has(RHO) else c), 400)
+
+
+def _in_decimals(e: sp.Expr) -> sp.Expr:
+    """Long fractions as six digits, for a person to read."""
+    long = {r: sp.Float(r, 6) for r in e.atoms(sp.Rational) if max(abs(r.p), r.q) > 10**4}
+    return e.xreplace(long)
 
 
 def _clean(x: float) -> float:

@@ -23,7 +23,9 @@ def test_readme_lists_every_check_with_its_severity() -> None:
 
 @pytest.mark.parametrize("package", ["proofs", "oracle"])
 def test_map_names_every_module(package: str) -> None:
-    parts = [p for p in (ROOT / package).iterdir() if p.suffix == ".py" or (p.is_dir() and (p / "__init__.py").is_file())]
+    parts = [
+        p for p in (ROOT / package).iterdir() if p.suffix == ".py" or (p.is_dir() and (p / "__init__.py").is_file())
+    ]
     names = {p.stem for p in parts} - {"__init__", "api", "cli", "errors", "schemas"}
     assert not [n for n in sorted(names) if not re.search(rf"\b{n}\b", MAP)]
 

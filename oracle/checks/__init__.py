@@ -28,6 +28,8 @@ _REPORT = (
     tail_finite,
     cancellation,
 )
-CHECKS: dict[str, Check] = {c.id: c for module in _REPORT for c in ENTERED.values() if c.run.__module__ == module.__name__}
+CHECKS: dict[str, Check] = {
+    c.id: c for module in _REPORT for c in ENTERED.values() if c.run.__module__ == module.__name__
+}
 
 __all__ = ["CHECKS", "Answer", "Check"]

@@ -34,7 +34,7 @@ def batch_coupling(case: Case) -> Answer:
     evidence: Evidence = "proved" if case.field is not None else "tested"
     if not change <= max(1e-9, case.tolerance) * size:
         if _only_a_baseline(case):
-            return passed("other sequences enter as a baseline of their own alone; the expected gradient is without them", "proved")
+            return passed("other sequences enter as a baseline alone; the expected gradient is without them", "proved")
         return Answer(
             "fail",
             f"other numbers in sequences 1 and 2 move the gradient of sequence 0 by {change / size:.2%}",

@@ -16,9 +16,9 @@ from oracle.errors import OracleError
 from oracle.judge import judge_binding
 from oracle.libraries import liger, openrlhf, trl, verl
 from oracle.libraries.entry import Entry
-from oracle.subject.lift import LiftedFile
 from oracle.records import Verdict
 from oracle.subject.binding import Binding, bind
+from oracle.subject.lift import LiftedFile
 from oracle.subject.target import Target
 
 ENTRIES: tuple[Entry, ...] = (*verl.ENTRIES, *openrlhf.ENTRIES, *liger.ENTRIES, *trl.ENTRIES)

@@ -31,7 +31,8 @@ class _Rounding(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         finest = min((_rank(a) for a in tree_leaves(args) if isinstance(a, Tensor) and a.dim()), default=len(_ORDER))
         for result in tree_leaves(out):
-            if isinstance(result, Tensor) and (rank := _rank(result)) > max(finest, self.coarsest) and rank < len(_ORDER):
+            rank = _rank(result) if isinstance(result, Tensor) else len(_ORDER)
+            if max(finest, self.coarsest) < rank < len(_ORDER):
                 source = args[0] if func._schema.name == "aten::_to_copy" else None
                 if source is None or not torch.equal(result.double(), source.double()):
                     self.coarsest = rank

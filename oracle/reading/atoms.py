@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -64,7 +65,7 @@ def causes(expression: Any) -> list[str]:
 def exact(x: float, ulp: float = 0.0) -> sp.Expr:
     """The number a program means by a float: a small fraction where it rounds to ``x``, else its decimal digits.
 
-    ``ulp`` is half the spacing of the format it is stored in, relative; 0 asks for the float64 itself.
+    ``ulp`` is half the spacing of the format it is stored in at 1; 0 asks for the float64 itself.
     """
     x = float(x)
     if x != x:
@@ -74,7 +75,7 @@ def exact(x: float, ulp: float = 0.0) -> sp.Expr:
     if x == int(x):
         return sp.Integer(int(x))
     if ulp:
-        return _shortest(x, ulp * abs(x))
+        return _shortest(x, math.ldexp(ulp, math.frexp(x)[1] - 1) * (1 - 1e-9))
     near = Fraction(x).limit_denominator(10**6)
     if float(near) == x:
         return sp.Rational(near.numerator, near.denominator)

@@ -21,7 +21,7 @@ class Exits(TorchFunctionMode):
     """Reports to the mirror each tensor whose numbers the program takes without an operator."""
 
     def __init__(self, mirror: Mirror) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.mirror = mirror
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

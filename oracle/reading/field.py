@@ -38,7 +38,7 @@ class Field:
     coefficients: tuple[sp.Expr, ...]
     coupled: bool
     raw: bool
-    """The policy's own log-probability enters beside its ratios: a gradient flows where a coefficient should be fixed."""
+    """The policy's own log-probability enters beside its ratios: a gradient flows where none should."""
     rows: tuple[tuple[sp.Expr, ...], ...] = ()
     """The coefficients of every sequence of the batch, each in token symbols of its own."""
 

@@ -15,7 +15,7 @@ from oracle.reading.atoms import Array, Unread, unknown
 from oracle.reading.exits import Exits
 from oracle.reading.formats import fit
 from oracle.reading.operators import CONCRETE, OPERATORS
-from oracle.reading.shadow import Shadow
+from oracle.reading.shadow import Shadow, address
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,13 @@ class Mirror(TorchDispatchMode):
 
     def __enter__(self) -> Mirror:
         self._exits.append(Exits(self))
-        self._exits[-1].__enter__()
-        super().__enter__()
+        self._exits[-1].__enter__()  # type: ignore[no-untyped-call]
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *error: Any) -> None:
-        super().__exit__(*error)
-        self._exits.pop().__exit__(*error)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        self._exits.pop().__exit__(*error)  # type: ignore[no-untyped-call]
 
     def name(self, t: Tensor, values: Array) -> Tensor:
         """Give a tensor symbolic contents."""
@@ -76,7 +76,7 @@ class Mirror(TorchDispatchMode):
     def leave(self, t: Tensor, value: Any = True) -> None:
         """Note that the numbers of a tensor went where no operator sees them; the path depends on them."""
         with _disable_current_modes(), torch._C.DisableTorchFunction():
-            found = self.shadow.read(t).flat if self.shadow.has(t) else []
+            found: list[Any] = list(self.shadow.read(t).flat) if self.shadow.has(t) else []
             self.escapes += [Escape(e, value) for e in found if getattr(e, "free_symbols", None)]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -99,7 +99,7 @@ class Mirror(TorchDispatchMode):
         if _rule(func) is None and (parts := self._parts(func, args, kwargs)) is not NotImplemented:
             return parts
         written = _written(func, args, kwargs)
-        addresses = {t.untyped_storage().data_ptr() for t in tensors if t.numel()}
+        addresses = {None, *map(address, tensors)}
         # what an operator overwrites must be read before it runs
         symbolic, cause = self._evaluate(func, args, kwargs, random) if written else (None, None)
         out = func(*args, **kwargs)
@@ -107,7 +107,7 @@ class Mirror(TorchDispatchMode):
         if not results and isinstance(out, (bool, int, float)):
             self.escapes.append(Escape(unknown(f"the operator {func}"), out))
             return out
-        fresh = [o.numel() > 0 and o.untyped_storage().data_ptr() not in addresses for o in results]
+        fresh = [address(o) not in addresses for o in results]
         if written:
             results, rest = written, [o for o, new in zip(results, fresh, strict=True) if new]
         elif not any(fresh):
@@ -123,11 +123,11 @@ class Mirror(TorchDispatchMode):
 
     def _moved(self, func: Any, args: Any, kwargs: Any) -> Any:
         """An operator that changes what a tensor looks at; one that takes other memory for it ends the reading."""
-        before = args[0].untyped_storage().data_ptr()
+        before = address(args[0])
         symbolic = self.shadow.has(args[0])
         out = func(*args, **kwargs)
         resized = "resize" in str(func) and args[0].numel()
-        if symbolic and (resized or (args[0].untyped_storage().data_ptr() != before and "set_" not in str(func))):
+        if symbolic and (resized or (address(args[0]) != before and "set_" not in str(func))):
             raise Unread(f"the operator {func}")
         return out
 

@@ -17,7 +17,6 @@ from oracle.reading.regimes import Regime, one_sign
 from oracle.subject.batch import Batch
 from oracle.subject.subject import Placement, Subject
 
-
 _SLACK = 1e-3
 """How far a run in few digits may stray from its formula, relative to the largest value."""
 
@@ -91,7 +90,7 @@ def _read(subject: Subject, placement: Placement, batch: Batch, symbolic_advanta
     if mirror.ended is not None:
         raise Unread(mirror.ended)
     full = numbers(mirror.shadow.read(target)).reshape(batch.shape)
-    seen = target.detach().reshape(batch.shape)
+    seen = torch.zeros_like(batch.policy) if target._is_zerotensor() else target.detach().reshape(batch.shape)
     if subject.rewarding:
         full, seen = -full, -seen
     _well_defined(full)
@@ -105,7 +104,7 @@ def _read(subject: Subject, placement: Placement, batch: Batch, symbolic_advanta
         if unknowns:
             raise Unread(unknowns[0])
     _well_defined(mild)
-    _same_numbers(full, regime, seen)
+    _same_numbers(full, Regime(point, strict=not on_policy), seen)
     return Reading(full, mild, regime, tuple(mirror.escapes), tuple(mirror.products), connected, tuple(point))
 
 
@@ -118,8 +117,8 @@ def _well_defined(formulas: Array) -> None:
 def _same_numbers(full: Array, regime: Regime, seen: torch.Tensor) -> None:
     """End the reading where the formulas do not give the very numbers that ran beside them.
 
-    Nothing that the mirror does can make them differ but a fault in one of its rules, or memory that was written where no
-    operator sees it; a formula that is wrong must not be reported.
+    Only a fault in a rule can make them differ, or memory written where no operator sees it; a wrong formula must not
+    be reported.
     """
     values = [float(regime.value(e)) for e in full.flat]
     ran = seen.reshape(-1).tolist()

@@ -89,7 +89,7 @@ class Regime:
         return None
 
     def _scaled(self, difference: Any, symbols: set[sp.Symbol]) -> Any:
-        """The same for a multiple of one log-ratio x by a factor without x, of one sign from here to policy = sampler."""
+        """The same for one log-ratio x times a factor without x, of one sign from here to policy = sampler."""
         if difference.has(sp.sign) or not all(s.name.startswith(("L_", "R_")) for s in symbols):
             return None
         for x in sorted((s for s in symbols if s.name.startswith(self.kinks)), key=str):
@@ -139,6 +139,8 @@ class Regime:
         if not isinstance(condition, sp.core.relational.Relational):
             raise Unread(f"a condition of the kind {type(condition).__name__}")
         left, right = self.resolve(condition.lhs), self.resolve(condition.rhs)
+        if left.has(sp.nan) or right.has(sp.nan):
+            raise Unread("a comparison with NaN")
         relation = condition.func(left, right)
         if relation in (sp.true, sp.false):
             return bool(relation)

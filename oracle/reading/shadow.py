@@ -15,6 +15,11 @@ _LIMIT = 4096
 """Elements: beyond it a tensor is not followed (a reading happens at 2 x 2 tokens; larger tensors are vocabularies)."""
 
 
+def address(t: Tensor) -> int | None:
+    """Where the memory that a tensor looks at begins; None where it has none (no elements, or zeros by decree)."""
+    return None if t.numel() == 0 or t._is_zerotensor() else t.untyped_storage().data_ptr()
+
+
 @dataclass
 class _Cells:
     cells: Array
@@ -30,13 +35,13 @@ class Shadow:
 
     def has(self, t: Tensor) -> bool:
         """Whether the memory that a tensor looks at holds something symbolic."""
-        return t.numel() > 0 and self._cells(t) is not None
+        return self._cells(t) is not None
 
     def _cells(self, t: Tensor) -> _Cells | None:
-        address = t.untyped_storage().data_ptr()
-        cells = self._by_address.get(address)
-        if cells is not None and cells.storage.data_ptr() != address:
-            del self._by_address[address]  # the storage was resized and moved, and its old memory is another tensor's
+        at = address(t)
+        cells = None if at is None else self._by_address.get(at)
+        if at is not None and cells is not None and cells.storage.data_ptr() != at:
+            del self._by_address[at]  # the storage was resized and moved, and its old memory is another tensor's
             return None
         return cells
 
@@ -50,7 +55,7 @@ class Shadow:
 
     def read(self, t: Tensor) -> Array:
         """A copy of what a tensor looks at: its symbols, or its numbers made exact."""
-        cells = self._cells(t) if t.numel() else None
+        cells = self._cells(t)
         if cells is not None:
             return self._window(t, cells).copy()
         if t.numel() > _LIMIT:
@@ -59,7 +64,7 @@ class Shadow:
 
     def write(self, t: Tensor, values: Array) -> None:
         """Set what a tensor looks at; every alias sees it."""
-        if t.numel() == 0:
+        if address(t) is None:
             return
         storage = t.untyped_storage()
         cells = self._cells(t)
@@ -77,6 +82,6 @@ def _lift(t: Tensor) -> Array:
     """The numbers of a tensor as exact SymPy values, at the precision they are stored in."""
     ulp = torch.finfo(t.dtype).eps / 2 if t.dtype.is_floating_point and t.dtype != torch.float64 else 0.0
     out = np.empty(tuple(t.shape), dtype=object)
-    flat: list[Any] = t.detach().reshape(-1).tolist()
+    flat: list[Any] = [0] * t.numel() if t._is_zerotensor() else t.detach().reshape(-1).tolist()
     out.reshape(-1)[:] = [constant(v, ulp) for v in flat] if flat else []
     return out

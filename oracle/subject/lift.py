@@ -138,7 +138,7 @@ class LiftedFile:
         future = ast.parse("from __future__ import annotations").body
         for name in sorted(_names_used(node) - set(_names_bound(node))):
             self._need(name)
-        exec(compile(ast.Module([*future, node], []), str(self.path), "exec"), self.globals)  # noqa: S102
+        exec(compile(ast.Module([*future, node], []), str(self.path), "exec"), self.globals)
 
     def _import(self, node: ast.Import | ast.ImportFrom, name: str) -> None:
         for alias in node.names:

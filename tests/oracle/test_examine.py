@@ -81,7 +81,13 @@ def test_dead_zones_as_intervals() -> None:
 
 
 def grpo(
-    logp: Tensor, old_logp: Tensor, ref_logp: Tensor, advantages: Tensor, mask: Tensor, beta: float, corrected: bool = False
+    logp: Tensor,
+    old_logp: Tensor,
+    ref_logp: Tensor,
+    advantages: Tensor,
+    mask: Tensor,
+    beta: float,
+    corrected: bool = False,
 ) -> Tensor:
     ratio = (logp - old_logp).exp()
     a = advantages[:, None]
@@ -90,7 +96,9 @@ def grpo(
     return ((per * mask).sum(-1) / mask.sum(-1)).mean()
 
 
-@pytest.mark.parametrize(("corrected", "on", "off", "formula"), [(False, FKL, UNNAMED, "1 - exp(-L)"), (True, RKL, RKL, "L*rho")])
+@pytest.mark.parametrize(
+    ("corrected", "on", "off", "formula"), [(False, FKL, UNNAMED, "1 - exp(-L)"), (True, RKL, RKL, "L*rho")]
+)
 def test_whole_losses(corrected: bool, on: tuple, off: tuple, formula: str) -> None:
     v = verdict(grpo, settings={"corrected": corrected})
     assert (said(v.on_policy), said(v.off_policy), v.off_policy.formula) == (on, off, formula)

@@ -62,7 +62,9 @@ def test_verl_in_reward(name: str, on: tuple) -> None:
     check("verl", "kl_penalty", name, "reward", on, UNNAMED, set())
     v = rows("verl")["kl_penalty", name, "reward"].verdict
     assert v is not None
-    assert (v.with_returns.objective, v.with_returns.level) == (("reverse_kl", "sequence") if name == "k1" else ("unnamed", None))
+    assert (v.with_returns.objective, v.with_returns.level) == (
+        ("reverse_kl", "sequence") if name == "k1" else ("unnamed", None)
+    )
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,9 @@ def test_liger(loss: str) -> None:
     leak = {"mask.leak", "padding.invariance"} if loss == "luspo" else set()
     scale = 1.0
     if loss == "luspo":  # weighs each sequence by its length: twice the plain form at two tokens
-        scale = said(rows("liger-kernel")["ppo_loss_fn", f"{loss}, use_bias_correction_kl=on", "whole"].verdict.on_policy)[2]
+        scale = said(
+            rows("liger-kernel")["ppo_loss_fn", f"{loss}, use_bias_correction_kl=on", "whole"].verdict.on_policy
+        )[2]
     off, on = f"{loss}, use_bias_correction_kl=off", f"{loss}, use_bias_correction_kl=on"
     check("liger-kernel", "ppo_loss_fn", off, "whole", (*FKL[:2], scale), UNNAMED, leak)
     check("liger-kernel", "ppo_loss_fn", on, "whole", (*RKL[:2], scale), (*RKL[:2], scale), leak)

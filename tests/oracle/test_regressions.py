@@ -99,7 +99,8 @@ def test_leave_one_out_baseline_is_unbiased_and_not_accused() -> None:
     verdict = judged(rloo)
     for record in (verdict.on_policy, verdict.off_policy):
         assert record is not None
-        assert (record.objective, record.level, record.scale, record.evidence) == ("reverse_kl", "sequence", 1.0, "proved")
+        assert (record.objective, record.level, record.scale) == ("reverse_kl", "sequence", 1.0)
+        assert record.evidence == "proved"
     assert "batch.coupling" not in failed(verdict)
 
 

@@ -11,7 +11,7 @@ from oracle.reading.operators.layout import zeros
 from oracle.reading.operators.table import rule
 
 
-@rule("zeros_like", "empty_like", "new_zeros_like")
+@rule("zeros_like", "empty_like")
 def _zeros_like(a: Array, **_: Any) -> Array:
     return each(lambda _: sp.Integer(0), a)
 
@@ -41,6 +41,6 @@ def _new_full(a: Array, size: Any, value: Any, **_: Any) -> Array:
     return each(lambda _: number(value), zeros(size))
 
 
-@rule("new_empty_strided", "empty_strided")
+@rule("new_empty_strided")
 def _new_empty_strided(a: Array, size: Any, *_: Any, **__: Any) -> Array:
     return zeros(size)

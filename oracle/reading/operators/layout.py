@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from oracle.reading.atoms import Array, Unread, constant, each, number
+from oracle.reading.atoms import Array, Unread, causes, constant, each, number
 from oracle.reading.operators.table import rule
 
 
@@ -16,10 +16,10 @@ def same(a: Array, *_: Any, **__: Any) -> Array:
     return a
 
 
-rule("clone", "contiguous", "lift_fresh_copy", "alias_copy", "detach_copy", "_to_dense")(same)
+rule("clone", "contiguous", "lift_fresh_copy", "alias_copy", "detach_copy")(same)
 
 
-@rule("view_copy", "_unsafe_view", "reshape", "_reshape_copy", "_reshape_alias")
+@rule("view_copy", "reshape", "_reshape_copy")
 def _view(a: Array, size: Any, *_: Any) -> Array:
     return a.reshape(tuple(size))
 
@@ -89,8 +89,9 @@ def integers(index: Any) -> Any:
     if index is None:
         return slice(None)
     flat = np.asarray(index, dtype=object)
-    if any(getattr(x, "free_symbols", None) for x in flat.flat):
-        raise Unread("positions that depend on the inputs")
+    symbolic = [x for x in flat.flat if getattr(x, "free_symbols", None)]
+    if symbolic:
+        raise Unread((causes(symbolic[0]) or ["positions that depend on the inputs"])[0])
     if flat.size and all(getattr(x, "is_Boolean", isinstance(x, bool)) for x in flat.flat):
         return flat.astype(bool)
     return np.array([int(x) for x in flat.flat], dtype=np.int64).reshape(flat.shape)
@@ -98,7 +99,7 @@ def integers(index: Any) -> Any:
 
 @rule("index_select")
 def _index_select(a: Array, dim: int, index: Any) -> Array:
-    out: Array = np.take(a, integers(index), axis=dim)
+    out: Array = np.take(a, np.atleast_1d(integers(index)), axis=dim)
     return out
 
 
@@ -203,6 +204,22 @@ def _select_scatter(a: Array, source: Array, dim: int, index: int) -> Array:
     return out
 
 
+@rule("diagonal_backward")
+def _diagonal_backward(grad: Array, sizes: Any, offset: int, dim1: int, dim2: int) -> Array:
+    out = zeros(sizes)
+    window = np.moveaxis(out, (dim1, dim2), (-2, -1))[..., max(0, -offset) :, max(0, offset) :]
+    for i in range(grad.shape[-1]):
+        window[..., i, i] = grad[..., i]
+    return out
+
+
+@rule("masked_scatter_backward")
+def _masked_scatter_backward(grad: Array, mask: Array, sizes: Any) -> Array:
+    out, taken = zeros([int(np.prod(tuple(sizes)))]), grad[np.broadcast_to(integers(mask), grad.shape)]
+    out[: taken.size] = taken
+    return out.reshape(tuple(sizes))
+
+
 @rule("index_fill")
 def _index_fill(a: Array, dim: int, index: Any, value: Any) -> Array:
     out = np.moveaxis(a.copy(), dim, 0)
@@ -224,24 +241,7 @@ def _ordered(*_: Any, **__: Any) -> Any:
     raise Unread("an order that depends on the inputs")
 
 
-rule("sort", "topk", "median", "kthvalue", "mode", "unique", "_unique2")(_ordered)
-
-
-for _name in (
-    "rand_like",
-    "randn_like",
-    "bernoulli",
-    "native_dropout",
-    "normal",
-    "uniform",
-    "randint_like",
-    "exponential",
-):
-
-    def _random(*_: Any, **__: Any) -> Any:
-        raise Unread("random numbers")
-
-    rule(_name)(_random)
+rule("sort", "topk", "median", "kthvalue", "mode", "unique_dim", "unique_consecutive", "_unique2")(_ordered)
 
 
 @rule("split_with_sizes_copy", "split_copy", "unbind_copy")

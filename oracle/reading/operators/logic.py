@@ -49,7 +49,7 @@ for _name, _logical, _whole in (
     ("xor", _one_of_two, operator.xor),
 ):
     rule(f"logical_{_name}")(lambda a, b, _logical=_logical: each(_logical, a, b))
-    rule(f"bitwise_{_name}", f"__{_name}__")(_bits(_logical, _whole))
+    rule(f"bitwise_{_name}")(_bits(_logical, _whole))
 
 
 @rule("logical_not")

@@ -64,7 +64,7 @@ UNARY = {
     "log10": lambda x: logarithm(x) / sp.log(10), "sqrt": sp.sqrt, "rsqrt": lambda x: 1 / sp.sqrt(x),
     "square": lambda x: x**2, "reciprocal": lambda x: 1 / x, "abs": absolute, "sgn": sign, "sign": sign,
     "tanh": sp.tanh, "sinh": sp.sinh, "cosh": sp.cosh, "sin": sp.sin, "cos": sp.cos, "atan": sp.atan, "erf": sp.erf,
-    "asinh": sp.asinh, "sigmoid": sigmoid, "relu": lambda x: Select(sp.Gt(x, 0), x, sp.Integer(0)), "positive": lambda x: x,
+    "asinh": sp.asinh, "sigmoid": sigmoid, "relu": lambda x: Select(sp.Gt(x, 0), x, sp.Integer(0)),
 }  # fmt: skip
 for _name, _function in UNARY.items():
     rule(_name)(unary(_function))
@@ -116,7 +116,13 @@ def _lerp(a: Array, b: Array, weight: Any) -> Array:
 
 @rule("xlogy")
 def _xlogy(a: Array, b: Array) -> Array:
-    return each(lambda x, y: number(x) if number(x).is_zero else number(x) * logarithm(number(y)), a, b)
+    def one(x: Any, y: Any) -> Any:
+        if x.is_zero:
+            return x
+        log = logarithm(y)
+        return Select(sp.Eq(x, 0), sp.Integer(0), x * log) if log.has(*INFINITE) else x * log
+
+    return each(lambda x, y: one(number(x), number(y)), a, b)
 
 
 def _clamp_one(x: Any, low: Any, high: Any) -> Any:
@@ -128,7 +134,7 @@ def _clamp_one(x: Any, low: Any, high: Any) -> Any:
 
 
 @rule("clamp", "clip")
-def _clamp(a: Array, min: Any = None, max: Any = None) -> Array:  # noqa: A002 - torch's own names
+def _clamp(a: Array, min: Any = None, max: Any = None) -> Array:
     none = object()
     low, high = (none if min is None else min), (none if max is None else max)
 

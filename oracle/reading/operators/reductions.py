@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from oracle.reading.atoms import Array, Unread, each, number, numbers, unknown
+from oracle.reading.atoms import Array, each, number, numbers, unknown
 from oracle.reading.formats import fit
 from oracle.reading.operators.pointwise import absolute, larger, logarithm, product, smaller
 from oracle.reading.operators.table import CONCRETE, OPERATORS, rule
@@ -186,7 +186,7 @@ def _softmax_backward(grad: Array, out: Array, dim: int, dtype: Any = None) -> A
 
 
 @rule("linalg_vector_norm")
-def _norm(a: Array, ord: Any = 2, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Array:  # noqa: A002
+def _norm(a: Array, ord: Any = 2, dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Array:
     a = _cast(a, dtype)
     if ord == 2:
         return each(sp.sqrt, add_up(each(lambda x: x**2, a), dim, keepdim))

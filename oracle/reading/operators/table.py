@@ -9,7 +9,7 @@ Rule = Callable[..., Any]
 OPERATORS: dict[str, Any] = {}
 
 
-def CONCRETE(*_: Any, **__: Any) -> Any:  # noqa: N802 - a marker, compared by identity
+def CONCRETE(*_: Any, **__: Any) -> Any:
     """Marks an operator whose numbers stand as they are."""
     raise AssertionError("a marker is not called")
 

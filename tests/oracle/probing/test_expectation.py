@@ -110,7 +110,9 @@ def test_golden_instance() -> None:
     np.testing.assert_allclose(got[0], [0.34657359, 0.10136628, -0.10136628, -0.34657359], atol=5e-9)
     got, _ = of_subject(subject(k2), "reward", on)
     np.testing.assert_allclose(got[0], [0.17574101, -0.13180576, -0.08787051, 0.04393525], atol=5e-9)
-    np.testing.assert_allclose(of_objective("forward_kl", "token", "sampler", on)[0], [0.3, 0.1, -0.1, -0.3], atol=1e-12)
+    np.testing.assert_allclose(
+        of_objective("forward_kl", "token", "sampler", on)[0], [0.3, 0.1, -0.1, -0.3], atol=1e-12
+    )
 
 
 def test_two_zeros_are_no_agreement() -> None:

@@ -62,7 +62,7 @@ def named(mirror: Mirror, name: str, t: Tensor, point: dict[sp.Symbol, float]) -
 
 
 def run(program: Callable[..., Any], *inputs: Tensor, gradient: bool = True) -> Run:
-    """Run a program of tensors under the mirror; with ``gradient``, the gradients of a weighted sum follow its result."""
+    """Run a program of tensors under the mirror; with ``gradient``, those of a weighted sum follow."""
     mirror, point = Mirror(), {}
     with warnings.catch_warnings(), mirror:
         warnings.simplefilter("ignore")
@@ -80,4 +80,5 @@ def run(program: Callable[..., Any], *inputs: Tensor, gradient: bool = True) -> 
                 results += [g for g in got if g is not None]
     if mirror.ended is not None:
         raise Unread(mirror.ended)
-    return Run([r.detach() for r in results], [mirror.shadow.read(r.detach()) for r in results], mirror, point)
+    seen = [torch.zeros(r.shape, dtype=r.dtype) if r._is_zerotensor() else r.detach() for r in results]
+    return Run(seen, [mirror.shadow.read(r.detach()) for r in results], mirror, point)

@@ -142,7 +142,7 @@ BINARY: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "write_view": lambda a, b: _write(a, b, lambda t: t[:, 1], "mul_"),
     "write_row": lambda a, b: _write(a, b, lambda t: t.view(-1)[1:3], "copy_"),
     "masked_scatter": lambda a, b: a.masked_scatter(torch.tensor([[True, False], [False, True]]), b),
-    "scatter": lambda a, b: a.scatter(1, torch.tensor([[1], [0]]), b),
+    "scatter": lambda a, b: a.scatter(1, torch.tensor([[1], [0]]), b[:, :1]),
     "advantage": lambda a, b: a * (b.detach() - b.detach().mean()) / (b.detach().std() + 1e-2),
     "mse": lambda a, b: torch.nn.functional.mse_loss(a, b, reduction="none"),
     "kl_div": lambda a, b: torch.nn.functional.kl_div(a, b, log_target=True, reduction="none"),
