@@ -54,16 +54,20 @@ def main() -> None:
 
 def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that identify and check have in common."""
-    for option in (
-        click.option("--max-examples", type=click.IntRange(1), default=20, show_default=True, help="Inputs drawn to cross-check the formulas."),
-        click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of all that is drawn."),
-        click.option("--report", "reports", multiple=True, metavar="FORMAT=PATH", help="Also write a report to a file; repeatable."),
-        click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="What is printed."),
-        click.option("--placement", type=click.Choice(["loss", "reward"]), help="Judge a penalty in one place only."),
-        click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Fix a parameter, e.g. --set kl_penalty=k3."),
-        click.option("--role", "roles", multiple=True, metavar="PARAMETER=ROLE", help="Say what a parameter is, e.g. --role base=reference."),
-    ):  # fmt: skip
-        command = option(command)
+
+    def option(*names: str, **how: Any) -> None:
+        nonlocal command
+        command = click.option(*names, **how)(command)
+
+    option(
+        "--max-examples", type=click.IntRange(1), default=20, show_default=True, help="Inputs drawn for cross-checks."
+    )
+    option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of all that is drawn.")
+    option("--report", "reports", multiple=True, metavar="FORMAT=PATH", help="Also write a report to a file.")
+    option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Output.")
+    option("--placement", type=click.Choice(["loss", "reward"]), help="Judge a penalty in one place only.")
+    option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Fix a parameter: --set kl_penalty=k3.")
+    option("--role", "roles", multiple=True, metavar="PARAMETER=ROLE", help="Say a role: --role base=reference.")
     return command
 
 

@@ -1,7 +1,7 @@
 """Cross-check on drawn inputs: the formulas must give the very gradient that runs, and the names must hold.
 
-What fails is shrunk. A failure is explained by another path of the code or by a clamp that acts there, and then said; or it
-is a defect of this tool, and said as one.
+What fails is shrunk. A failure is explained by another path of the code or by a clamp that acts there, and then said;
+or it is a defect of this tool, and said as one.
 """
 
 from __future__ import annotations

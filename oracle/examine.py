@@ -54,7 +54,7 @@ def examine(subject: Subject, placement: Placement, options: Options) -> Case:
 
 
 def factor(case: Case, sequences: int, tokens: int) -> sp.Rational:
-    """The weight of one token in a full batch: of the aggregation named, 1 for a penalty, else a mean over sequences."""
+    """The weight of one token in a full batch: of the aggregation, 1 for a penalty, else a mean over sequences."""
     if case.aggregation is not None:
         f = case.aggregation.factor(sequences, tokens)
         return sp.Rational(f.numerator, f.denominator)

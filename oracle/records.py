@@ -1,4 +1,4 @@
-"""The records that the commands print: one verdict a target and placement. Versioned; schemas/ holds the JSON Schema."""
+"""The records that commands print: one verdict a target and placement. Versioned; schemas/ has the JSON Schema."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ObjectiveRecord(msgspec.Struct, frozen=True, kw_only=True):
     nearest: Nearest | msgspec.UnsetType = msgspec.UNSET
     combination: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
     prefixes: Literal["sampler", "policy"] | msgspec.UnsetType = msgspec.UNSET
-    """Only where an unnamed field is the token-level ``combination`` with prefixes drawn by the policy, not the sampler."""
+    """Only where an unnamed field is the token-level ``combination`` with the policy's prefixes, not the sampler's."""
 
 
 class WithReturns(msgspec.Struct, frozen=True, kw_only=True):

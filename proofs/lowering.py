@@ -80,7 +80,7 @@ def _rewritten(expr: Expr) -> Expr:
         return logaddexp(0, next(term for term in argument.args if term != 1).args[0])
 
     stable = expr.replace(_is_softplus, softplus)
-    # the optimiser factors polynomials in exp(L/q), dense in the degree: exp(1.4426950408889634 L) would take all memory
+    # the optimiser makes dense polynomials in exp(L/q): exp(1.4426950408889634 L) would take all memory
     numbers = {n for e in stable.atoms(exp) for n in e.args[0].atoms(sp.Rational)}
     if any(max(abs(n.p), n.q) > _LARGEST_DEGREE for n in numbers):
         return stable

@@ -35,7 +35,8 @@ def test_readme_commands_exist() -> None:
         assert CliRunner().invoke(main, [command, "--help"]).exit_code == 0
 
 
-def test_readme_example_is_what_is_printed() -> None:
+def test_readme_example_is_what_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     out = CliRunner().invoke(main, ["identify", "examples/losses.py:grpo", "examples/losses.py:grpo_corrected"]).output
     shown = [line.strip() for line in README.splitlines() if re.match(r"    +(on-policy|off-policy|examples/)", line)]
     assert len(shown) == 6

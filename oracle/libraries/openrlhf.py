@@ -1,4 +1,4 @@
-"""OpenRLHF: ``compute_approx_kl`` with each estimator, as loss and in reward, with and without ``unbiased_gradient``."""
+"""OpenRLHF: ``compute_approx_kl`` with each estimator, as loss and in reward, ``unbiased_gradient`` on and off."""
 
 from __future__ import annotations
 

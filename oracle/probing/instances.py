@@ -75,7 +75,7 @@ def draw(
     vocabulary: int = 3,
     total: int = 8,
 ) -> Instance:
-    """A seeded instance: the sampler near uniform, the policy within ``drift`` of it, the reference within the scale."""
+    """A seeded instance: the sampler near uniform, the policy within ``drift`` of it, the reference in its scale."""
     rows = 1 if horizon == 1 else 1 + vocabulary
     counts = np.stack(
         [1 + rng.multinomial(total - vocabulary, np.full(vocabulary, 1 / vocabulary)) for _ in range(rows)]

@@ -20,7 +20,7 @@ class _Rounding(TorchDispatchMode):
     """Notes the coarsest format that numbers were rounded to, forward and backward; an exact cast (a mask) is none."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.coarsest = 0
 
     @classmethod

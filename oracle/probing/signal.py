@@ -15,7 +15,7 @@ from oracle.subject.subject import Placement, Subject
 
 @dataclass(frozen=True)
 class Signal:
-    """``coefficient[b, t]`` multiplies the score of token t of sequence b; ``connected`` is false where no graph led there."""
+    """``coefficient[b, t]`` multiplies the score of token t of sequence b; not ``connected``: no graph led there."""
 
     coefficient: Float[Tensor, "b t"]
     value: Tensor

@@ -1,4 +1,4 @@
-"""What Hypothesis draws: batches of log-probabilities, and tabular policies with their samplers; both shrink to few digits."""
+"""What Hypothesis draws: batches of log-probabilities, and tabular policies with their samplers."""
 
 from __future__ import annotations
 

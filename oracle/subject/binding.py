@@ -150,8 +150,8 @@ def _require(
             )
         candidate = unbound[0] if unbound else next(iter(parameters), "PARAMETER")
         raise RoleError(
-            f"{_name(function)}({', '.join(parameters)}): no parameter is recognised as the {role}'s log-probabilities; "
-            f"say which with --role {candidate}={role}"
+            f"{_name(function)}({', '.join(parameters)}): no parameter is recognised as the {role}'s "
+            f"log-probabilities; say which with --role {candidate}={role}"
         )
     if unbound:
         name = unbound[0]

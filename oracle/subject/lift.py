@@ -1,9 +1,9 @@
 """Take a function from an installed file without importing its package.
 
-The file is parsed, and only what the function needs is executed: the definitions and constants of the file that it names,
-and theirs. An import from the same package is lifted from that package's file in turn; other imports are done for real,
-and one that fails matters only if the name is used. Decorators that register, compile or deprecate are dropped; those of
-torch's gradient modes and of Python stay, because they change what the function computes.
+The file is parsed, and only what the function needs is executed: the definitions and constants of the file that it
+names, and theirs. An import from the same package is lifted from that package's file in turn; other imports are done
+for real, and one that fails matters only if the name is used. Decorators that register, compile or deprecate are
+dropped; those of torch's gradient modes and of Python stay, because they change what the function computes.
 """
 
 from __future__ import annotations

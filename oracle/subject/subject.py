@@ -230,5 +230,6 @@ def _tensor(target: Target, answer: Any) -> Tensor:
         if isinstance(item, Tensor) and item.is_floating_point():
             return item
     raise SubjectError(
-        f"{target.name} returned {type(answer).__name__} without a floating-point tensor; it must return the penalty or the loss"
+        f"{target.name} returned {type(answer).__name__} without a floating-point tensor; "
+        "it must return the penalty or the loss"
     )

@@ -134,7 +134,10 @@ def _missing_module(location: str, is_file: bool, error: ModuleNotFoundError) ->
             "; for a file, write its path, ending in .py" if Path(location.replace(".", "/") + ".py").exists() else ""
         )
         return f"no module named {missing!r} is installed here{hint or '; install it, or write path/file.py:function'}"
-    return f"{location} imports {missing!r}, which is not installed here; install it, or name one function that does without it"
+    return (
+        f"{location} imports {missing!r}, which is not installed here; "
+        "install it, or name one function that does without it"
+    )
 
 
 def _load_file(path: Path, text: str) -> types.ModuleType:

@@ -100,7 +100,7 @@ def k2(logp: Tensor, ref_logp: Tensor) -> Tensor:
 
 
 def test_golden_instance() -> None:
-    """theory: pi = (.4, .3, .2, .1), ref = (.1, .2, .3, .4), mu uniform; two independent implementations agree on these."""
+    """pi = (.4, .3, .2, .1), ref = (.1, .2, .3, .4), mu uniform; two independent implementations agree on these."""
     pi, ref = np.log([[0.4, 0.3, 0.2, 0.1]]), np.log([[0.1, 0.2, 0.3, 0.4]])
     on = Instance(1, pi, ref, np.array([[4, 3, 2, 1]]))
     off = Instance(1, pi, ref, np.array([[1, 1, 1, 1]]))
