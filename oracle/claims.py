@@ -198,7 +198,7 @@ def _hold_form(claim: Claim, case: Case) -> Finding:
 
 
 def _scale(case: Case, shape: tuple[int, int]) -> float:
-    from oracle.examine import factor
+    from oracle.enumeration import factor
 
     return float(factor(case, *shape))
 

@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, Phase, Verbosity
 from hypothesis import strategies as st
 
 from oracle.case import Case
+from oracle.enumeration import expected_gradients
 from oracle.errors import SubjectError
 from oracle.probing.expectation import of_objective
 from oracle.probing.instances import Instance, describe
@@ -91,8 +92,6 @@ def agrees(case: Case, kl: KlReading, batch: Batch) -> bool:
 
 def name_holds(case: Case, record: ObjectiveRecord, instance: Instance) -> bool:
     """Whether the expected gradient at an instance is that of the objective named, at its scale."""
-    from oracle.examine import expected_gradients
-
     (seen,) = expected_gradients(case, [instance])
     expected = np.zeros_like(seen)
     if record.objective != "zero" and record.scale is not None:

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import sympy as sp
 import torch
 
+from oracle.agreement import agree, named_by_reading, token_local
 from oracle.case import Case, Options
-from oracle.errors import SubjectError
+from oracle.crosscheck import crosscheck
+from oracle.enumeration import factor, level_of, nearest, probe
 from oracle.probing import naming
 from oracle.probing.aggregation import aggregation_of
-from oracle.probing.expectation import of_subject
-from oracle.probing.instances import Instance, Table, draw
 from oracle.probing.signal import kl_part
-from oracle.reading.atoms import LOGICAL, Select, Unread
+from oracle.reading.atoms import LOGICAL, Unread
 from oracle.reading.field import Field, KlReading, field_of, on_policy, read_kl
-from oracle.reading.reader import point_of
-from oracle.reading.regimes import Regime
-from oracle.records import Evidence, Nearest, ObjectiveRecord, WithReturns
+from oracle.records import Evidence, ObjectiveRecord, WithReturns
 from oracle.subject.batch import mild
 from oracle.subject.roles import Role
 from oracle.subject.subject import Placement, Subject
@@ -29,17 +25,11 @@ from oracle.subject.subject import Placement, Subject
 if TYPE_CHECKING:
     from proofs.sequences import FieldNaming
 
-Level = Literal["token", "sequence"] | None
 _SHAPE = (2, 2)
-_INSTANCES = 3
-_MILD, _WIDE = (0.3, 0.05), (1.0, 0.3)
-"""How far the reference and the sampler lie from the policy (log-units)."""
 
 
 def examine(subject: Subject, placement: Placement, options: Options) -> Case:
     """All of a case but its checks."""
-    from oracle.crosscheck import crosscheck
-
     case = Case(subject, placement, options)
     case.aggregation = aggregation_of(subject)
     _read(case)
@@ -51,14 +41,6 @@ def examine(subject: Subject, placement: Placement, options: Options) -> Case:
     _hear_advantages(case)
     crosscheck(case)
     return case
-
-
-def factor(case: Case, sequences: int, tokens: int) -> sp.Rational:
-    """The weight of one token in a full batch: of the aggregation, 1 for a penalty, else a mean over sequences."""
-    if case.aggregation is not None:
-        f = case.aggregation.factor(sequences, tokens)
-        return sp.Rational(f.numerator, f.denominator)
-    return sp.Integer(1) if case.subject.kind == "penalty" else sp.Rational(1, sequences)
 
 
 def _read(case: Case) -> None:
@@ -109,194 +91,14 @@ def shorten(expression: Any, limit: int = 160) -> str:
     return text if len(text) <= limit else text[: limit - 4] + " ..."
 
 
-@cache
-def bench(seed: int, horizon: int, on: bool, wide: bool = False) -> naming.Bench:
-    """Seeded instances: mild ones for naming, wide ones for distances."""
-    rng = np.random.default_rng([seed, horizon, wide])
-    drawn = [draw(rng, horizon, *(_WIDE if wide else _MILD)) for _ in range(_INSTANCES)]
-    return naming.Bench([i.on_policy() for i in drawn] if on else drawn)
-
-
-def expected_gradients(case: Case, drawn: list[Instance], returns: bool = False) -> list[Table]:
-    """Expected gradients, divided by the weight of a token (so that scale 1 is the plain form)."""
-    out = []
-    for instance in drawn:
-        gradient, signal = of_subject(case.subject, case.placement, instance, returns)
-        if case.subject.kind == "loss":
-            n = signal.coefficient.shape[0]
-            gradient = gradient / (float(factor(case, n, instance.horizon)) * n)
-        out.append(gradient)
-    return out
-
-
-def _probe(case: Case, on: bool, returns: bool = False) -> tuple[str, naming.Fit | None]:
-    """Name by enumeration at horizon 2; a token-level name must hold at horizon 1 too."""
-    at_two = bench(case.options.seed, 2, on)
-    gradients = expected_gradients(case, at_two.instances, returns)
-    if not _finite(gradients):
-        return "unnamed", None
-    found, best = at_two.name(gradients, case.tolerance)
-    if best is not None and found != "unnamed" and best.level == "token":
-        at_one = bench(case.options.seed, 1, on)
-        try:
-            single = expected_gradients(case, at_one.instances, returns)
-        except SubjectError:
-            return found, best  # code that cannot take single tokens is named by longer answers alone
-        if _finite(single) and any(g.any() for g in single):
-            found = found if at_one.name(single, case.tolerance)[0] == found else "unnamed"
-    return found, best
-
-
-def _finite(gradients: list[Table]) -> bool:
-    return all(bool(np.isfinite(g).all()) for g in gradients)
-
-
-def _nearest(case: Case, on: bool, returns: bool = False) -> Nearest | None:
-    wide = bench(case.options.seed, 2, on, wide=True)
-    gradients = expected_gradients(case, wide.instances, returns)
-    if not _finite(gradients) or wide.is_zero(gradients, 1e-12):
-        return None
-    # off-policy only the sampler's prefixes make a token-level name
-    best = next(f for f in wide.fits(gradients) if on or f.prefixes != "policy")
-    return Nearest(
-        objective=best.objective, level=_level(best.level), relative_error=float(f"{best.relative_error:.3g}")
-    )
-
-
-def _level(text: str | None) -> Level:
-    return text if text in ("token", "sequence") else None  # type: ignore[return-value]
-
-
 def _judge(case: Case, on: bool) -> ObjectiveRecord:
-    found, best = _probe(case, on)
+    found, best = probe(case, on)
     field = case.on_field if on else case.field
     formula = _formula(field, on)
-    named = _named_by_reading(case, on)
-    if named is not None and _join(case, on, named, found, best):
+    named = named_by_reading(case, on)
+    if named is not None and agree(case, on, named, found, best):
         return _record(case, on, named, formula)
     return _tested(case, on, found, best, formula)
-
-
-def _named_by_reading(case: Case, on: bool) -> FieldNaming | None:
-    from proofs.sequences import name_field
-
-    field = case.on_field if on else case.field
-    if field is None or field.raw:
-        return None
-    if field.coupled:
-        return _named_in_any_batch(case, on)
-    return name_field(list(field.coefficients), on_policy=on)
-
-
-def _named_in_any_batch(case: Case, on: bool) -> FieldNaming | None:
-    """The name of a field in which sequences hear each other, where it is the same for each of 2 and of 3 sequences.
-
-    The others are drawn independently, so a baseline made of them alone (leave-one-out) goes by the score identity.
-    """
-    from proofs.sequences import name_field
-
-    names: set[FieldNaming] = set()
-    for sequences in (2, 3):
-        try:
-            batch = mild(sequences, 2, seed=1 + case.options.seed)
-            if on:
-                batch = replace(batch, sampler=batch.policy)
-            field = field_of(read_kl(case.subject, case.placement, batch), factor(case, sequences, 2))
-        except (Unread, SubjectError):
-            return None
-        names |= {name_field([on_policy(c) if on else c for c in row], on_policy=on) for row in field.rows}
-    return next(iter(names)) if len(names) == 1 and "unnamed" not in {n.objective for n in names} else None
-
-
-def _join(case: Case, on: bool, named: FieldNaming, found: str, best: naming.Fit | None) -> bool:
-    """Whether reading and probing agree; else probing decides alone, and a disagreement is noted."""
-    side = "on-policy" if on else "off-policy"
-    if named.objective == "unnamed" and found != "unnamed":
-        if _token_local(case.on_field if on else case.field) and not _nearly(case, on, found, best):
-            case.disagreements.append(f"{side}: the formula names no objective, enumeration names {found}")
-        return False
-    same = named.objective == found and (found in ("zero", "unnamed") or best is None or named.level == best.level)
-    if (field := case.on_field if on else case.field) is not None and field.coupled:
-        # one batch that holds every sequence is no independent draw: its scale is off by the order of 1/64
-        if best is None or named.scale is None:
-            return same
-        return same and abs(float(named.scale) - best.scale) < 0.05 * abs(best.scale)
-    if not same and _another_branch(case, on):
-        return False
-    if not same:
-        case.disagreements.append(
-            f"{side}: the formula says {named.objective}/{named.level}, enumeration says {found}"
-            f"/{best.level if best else None}"
-        )
-        return False
-    if found not in ("zero", "unnamed") and best is not None and named.scale is not None:
-        scale = float(named.scale)
-        if abs(scale - best.scale) > max(1e-5, 10 * case.tolerance) * abs(scale):
-            case.disagreements.append(f"{side}: the formula has scale {scale:.6g}, enumeration {best.scale:.6g}")
-            return False
-    # that no objective fits is proved only for coefficients of the own token
-    return named.objective != "unnamed" or _token_local(case.on_field if on else case.field)
-
-
-def _nearly(case: Case, on: bool, found: str, best: naming.Fit | None) -> bool:
-    """Whether a formula is a multiple of the objective's coefficient but for the last digits of a constant in it
-    (log 2 as a decimal number), so that it is named by numbers and not by proof."""
-    from oracle.probing.expectation import coefficient
-    from proofs.symbols import token_symbols
-
-    field = case.on_field if on else case.field
-    if field is None:
-        return False
-    grid = np.linspace(-0.4, 0.4, 9)
-    off = np.zeros_like(grid) if best is None else best.scale * coefficient(found)(grid)
-    for t, c in enumerate(field.coefficients):
-        ratio, here = token_symbols(t)[0], on_policy(c)
-        try:
-            own = np.array([float(Regime({ratio: x}, strict=False).value(here)) for x in grid]) - off
-        except Unread:
-            return False
-        if not float(np.ptp(own)) <= 10 * case.tolerance * max(1.0, float(np.abs(off).max())):
-            return False
-    return True
-
-
-def _another_branch(case: Case, on: bool) -> bool:
-    """Whether a selection (a dead zone, a clamp) turns among the instances enumerated: the formula is not theirs."""
-    from oracle.probing.expectation import as_batch
-
-    kl = case.kl
-    if kl is None or not any(e.has(Select) for e in kl.full.flat):
-        return False
-    rows = kl.full.shape[0]
-    for instance in bench(case.options.seed, 2, on).instances:
-        batch = as_batch(instance)[0]
-        for start in range(0, batch.shape[0] - rows + 1, rows):
-            part = slice(start, start + rows)
-            here = replace(
-                batch,
-                policy=batch.policy[part],
-                reference=batch.reference[part],
-                sampler=batch.sampler[part],
-                mask=batch.mask[part],
-                advantages=batch.advantages[part],
-            )
-            regime = Regime(point_of(here), strict=False)
-            try:
-                pairs = [(regime.value(f), regime.value(m)) for f, m in zip(kl.full.flat, kl.mild.flat, strict=True)]
-            except Unread:
-                return False
-            if any(abs(f - m) > 1e-9 * (1 + abs(m)) for f, m in pairs):
-                return True
-    return False
-
-
-def _token_local(field: Field | None) -> bool:
-    """Whether each coefficient depends on its own token alone; then proofs decide equality for every vocabulary."""
-    if field is None or field.raw or field.coupled:
-        return False
-    from proofs.symbols import token_symbols
-
-    return all(c.free_symbols <= set(token_symbols(t)) for t, c in enumerate(field.coefficients))
 
 
 def _formula(field: Field | None, on: bool) -> str | None:
@@ -307,7 +109,7 @@ def _formula(field: Field | None, on: bool) -> str | None:
     c = field.coefficients[0]
     c = on_policy(c) if on else c
     own_ratio, own_weight = token_symbols(0)
-    if _token_local(field):
+    if token_local(field):
         c = c.xreplace({own_ratio: L, own_weight: RHO})
     return shorten(_in_decimals(sp.factor_terms(c) if c.is_Add and c.has(RHO) else c), 400)
 
@@ -354,13 +156,13 @@ def _written(
         objective = "unnamed"
     is_named = objective not in ("zero", "unnamed")
     if objective == "unnamed":
-        if (nearest := _nearest(case, on)) is not None:
-            extra["nearest"] = nearest
+        if (near := nearest(case, on)) is not None:
+            extra["nearest"] = near
         if combination:
             extra["combination"] = combination
     return ObjectiveRecord(
         objective=objective,
-        level=_level(level) if is_named else None,
+        level=level_of(level) if is_named else None,
         scale=_clean(scale) if is_named and scale is not None else None,
         evidence=evidence,
         formula=formula,
@@ -371,8 +173,8 @@ def _written(
 def _with_returns(case: Case) -> WithReturns:
     from proofs.sequences import name_field
 
-    found, best = _probe(case, on=True, returns=True)
-    level = _level(best.level) if best is not None and found not in ("zero", "unnamed") else None
+    found, best = probe(case, on=True, returns=True)
+    level = level_of(best.level) if best is not None and found not in ("zero", "unnamed") else None
     scale = _clean(float(f"{best.scale:.6g}")) if best is not None and level is not None else None
     evidence: Literal["proved", "tested"] = "tested"
     if case.field is not None and not case.field.coupled and not case.field.raw:

@@ -9,6 +9,7 @@ import msgspec
 Evidence = Literal["proved", "tested", "measured"]
 Outcome = Literal["fail", "pass", "skip", "expected-fail", "inconclusive"]
 Severity = Literal["error", "warning", "note"]
+Level = Literal["token", "sequence"] | None
 
 
 class SubjectRecord(msgspec.Struct, frozen=True, kw_only=True):

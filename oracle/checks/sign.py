@@ -6,6 +6,7 @@ import numpy as np
 
 from oracle.case import Case
 from oracle.checks.registry import Answer, check, passed, skipped
+from oracle.enumeration import bench, expected_gradients
 
 
 @check(
@@ -43,8 +44,6 @@ def sign(case: Case) -> Answer:
 
 
 def _cosine(case: Case) -> float | None:
-    from oracle.examine import bench, expected_gradients
-
     at = bench(case.options.seed, 2, True)
     g = np.concatenate([x.ravel() for x in expected_gradients(case, at.instances)])
     size = float(np.linalg.norm(g))

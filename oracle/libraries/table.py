@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
-import shutil
-import sys
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -16,6 +12,7 @@ from rich.text import Text
 
 from oracle.libraries import Row
 from oracle.records import ObjectiveRecord, Verdict, WithReturns
+from oracle.reporters.console import as_text
 from oracle.words import display
 
 _MARK = {"proved": "", "tested": " (tested)", "measured": " (measured)"}
@@ -23,27 +20,20 @@ _MARK = {"proved": "", "tested": " (tested)", "measured": " (measured)"}
 
 def as_table(rows: Sequence[Row], absent: Sequence[str]) -> str:
     """One table a file, with the version and the sha256 above it; a legend below."""
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    width = max(80, min(shutil.get_terminal_size((120, 24)).columns, 140))
-    console = Console(
-        file=io.StringIO(),
-        width=width,
-        force_terminal=colour,
-        color_system="standard" if colour else None,
-        highlight=False,
-    )
-    for (library, version, file, sha256), group in groupby(
-        rows, key=lambda r: (r.library, r.version, r.file, r.sha256)
-    ):
-        console.print(Text(f"{library} {version}", style="bold"), Text(f"  {file}"))
-        console.print(Text(f"sha256 {sha256 or 'unknown'}", style="dim"))
-        console.print(_table(list(group)))
-    for name in absent:
-        console.print(Text(f"{name}: not installed here, not judged", style="yellow"))
-    if rows:
-        console.print(Text(_legend(rows), style="dim"))
-    text: str = console.file.getvalue()  # type: ignore[attr-defined]
-    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+    def paint(console: Console) -> None:
+        for (library, version, file, sha256), group in groupby(
+            rows, lambda r: (r.library, r.version, r.file, r.sha256)
+        ):
+            console.print(Text(f"{library} {version}", style="bold"), Text(f"  {file}"))
+            console.print(Text(f"sha256 {sha256 or 'unknown'}", style="dim"))
+            console.print(_table(list(group)))
+        for name in absent:
+            console.print(Text(f"{name}: not installed here, not judged", style="yellow"))
+        if rows:
+            console.print(Text(_legend(rows), style="dim"))
+
+    return as_text(paint, 80, 120, 140)
 
 
 def _table(rows: Sequence[Row]) -> Table:

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
-import shutil
-import sys
-
 import msgspec
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -14,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from oracle.records import Finding, ObjectiveRecord, Verdict
+from oracle.reporters.console import as_text
 from oracle.words import LEVELS, PLACEMENTS, display, sentence
 
 _STYLE = {"error": "bold red", "warning": "yellow", "note": "cyan"}
@@ -21,23 +17,16 @@ _LEGEND = "L = log(policy/reference), rho = policy/sampler; a formula multiplies
 
 
 def render(verdicts: list[Verdict]) -> str:
-    """The whole report as text, coloured where stdout is a terminal that shows colours."""
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    width = max(60, min(shutil.get_terminal_size((100, 24)).columns, 120))
-    console = Console(
-        file=io.StringIO(),
-        width=width,
-        force_terminal=colour,
-        color_system="standard" if colour else None,
-        highlight=False,
-    )
+    """The whole report as text."""
     judged = [v for v in verdicts if isinstance(v.error, msgspec.UnsetType)]
-    for verdict in judged:
-        console.print(_verdict(verdict))
-    if judged:
-        console.print(Text(_LEGEND, style="dim"))
-    text: str = console.file.getvalue()  # type: ignore[attr-defined]
-    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+    def paint(console: Console) -> None:
+        for verdict in judged:
+            console.print(_verdict(verdict))
+        if judged:
+            console.print(Text(_LEGEND, style="dim"))
+
+    return as_text(paint, 60, 100, 120)
 
 
 def _verdict(v: Verdict) -> RenderableType:

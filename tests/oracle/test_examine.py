@@ -172,7 +172,7 @@ def test_a_wrong_name_of_the_formula_is_a_defect(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_wrong_objective_in_probing_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
-    from oracle import examine as module
+    from oracle import enumeration as module
 
     true_gradients = module.expected_gradients
     monkeypatch.setattr(module, "expected_gradients", lambda *a, **k: [-g for g in true_gradients(*a, **k)])

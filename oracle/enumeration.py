@@ -1,0 +1,85 @@
+"""Enumeration of a case: its expected gradients on seeded instances, the name that fits them, or the nearest."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import sympy as sp
+
+from oracle.case import Case
+from oracle.errors import SubjectError
+from oracle.probing import naming
+from oracle.probing.expectation import of_subject
+from oracle.probing.instances import Instance, Table, draw
+from oracle.records import Level, Nearest
+
+_INSTANCES = 3
+_MILD, _WIDE = (0.3, 0.05), (1.0, 0.3)
+"""How far the reference and the sampler lie from the policy (log-units)."""
+
+
+def factor(case: Case, sequences: int, tokens: int) -> sp.Rational:
+    """The weight of one token in a full batch: of the aggregation, 1 for a penalty, else a mean over sequences."""
+    if case.aggregation is not None:
+        f = case.aggregation.factor(sequences, tokens)
+        return sp.Rational(f.numerator, f.denominator)
+    return sp.Integer(1) if case.subject.kind == "penalty" else sp.Rational(1, sequences)
+
+
+@cache
+def bench(seed: int, horizon: int, on: bool, wide: bool = False) -> naming.Bench:
+    """Seeded instances: mild ones for naming, wide ones for distances."""
+    rng = np.random.default_rng([seed, horizon, wide])
+    drawn = [draw(rng, horizon, *(_WIDE if wide else _MILD)) for _ in range(_INSTANCES)]
+    return naming.Bench([i.on_policy() for i in drawn] if on else drawn)
+
+
+def expected_gradients(case: Case, drawn: list[Instance], returns: bool = False) -> list[Table]:
+    """Expected gradients, divided by the weight of a token (so that scale 1 is the plain form)."""
+    out = []
+    for instance in drawn:
+        gradient, signal = of_subject(case.subject, case.placement, instance, returns)
+        if case.subject.kind == "loss":
+            n = signal.coefficient.shape[0]
+            gradient = gradient / (float(factor(case, n, instance.horizon)) * n)
+        out.append(gradient)
+    return out
+
+
+def probe(case: Case, on: bool, returns: bool = False) -> tuple[str, naming.Fit | None]:
+    """Name by enumeration at horizon 2; a token-level name must hold at horizon 1 too."""
+    at_two = bench(case.options.seed, 2, on)
+    gradients = expected_gradients(case, at_two.instances, returns)
+    if not _finite(gradients):
+        return "unnamed", None
+    found, best = at_two.name(gradients, case.tolerance)
+    if best is not None and found != "unnamed" and best.level == "token":
+        at_one = bench(case.options.seed, 1, on)
+        try:
+            single = expected_gradients(case, at_one.instances, returns)
+        except SubjectError:
+            return found, best  # code that cannot take single tokens is named by longer answers alone
+        if _finite(single) and any(g.any() for g in single):
+            found = found if at_one.name(single, case.tolerance)[0] == found else "unnamed"
+    return found, best
+
+
+def _finite(gradients: list[Table]) -> bool:
+    return all(bool(np.isfinite(g).all()) for g in gradients)
+
+
+def nearest(case: Case, on: bool, returns: bool = False) -> Nearest | None:
+    wide = bench(case.options.seed, 2, on, wide=True)
+    gradients = expected_gradients(case, wide.instances, returns)
+    if not _finite(gradients) or wide.is_zero(gradients, 1e-12):
+        return None
+    # off-policy only the sampler's prefixes make a token-level name
+    best = next(f for f in wide.fits(gradients) if on or f.prefixes != "policy")
+    return Nearest(
+        objective=best.objective, level=level_of(best.level), relative_error=float(f"{best.relative_error:.3g}")
+    )
+
+
+def level_of(text: str | None) -> Level:
+    return text if text in ("token", "sequence") else None  # type: ignore[return-value]
