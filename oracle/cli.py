@@ -143,6 +143,8 @@ def _run(
                 verdicts.append(failed_to_run(text, error))
                 continue
             for target in found:
+                if target.note:
+                    click.echo(f"kl-oracle: {target.note}", err=True)
                 try:
                     verdicts += judge_target(
                         target, roles, settings, placement, Options(seed, max_examples), parsed, demanded  # type: ignore[arg-type]

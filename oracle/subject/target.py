@@ -31,6 +31,8 @@ class Target:
     name: str
     function: Callable[..., Any]
     sha256: str | None
+    note: str = ""
+    """What a user should know about how it was taken."""
 
 
 @contextlib.contextmanager
@@ -56,12 +58,12 @@ def resolve(text: str) -> list[Target]:
     one = bool(wanted) and not any(c in wanted for c in "*?[")
     try:
         module = _load(location, text)
-    except ImportFailed:
+    except ImportFailed as error:
         # a package that needs what is not installed: the function alone, and what it uses, may do without
-        taken = lifted(location, wanted) if one else None
+        taken = lifted(location, wanted) if one and isinstance(error.__cause__, ImportError) else None
         if taken is None:
             raise
-        return [Target(text, *taken)]
+        return [Target(text, *taken, note=f"{text} is taken from its file alone: {error.__cause__}")]
     functions = _callables(module)
     prefix = f"{location}:"
     if one:
@@ -109,7 +111,7 @@ def _attribute(module: types.ModuleType, path: str, functions: dict[str, Any], t
 
 
 def _load(location: str, text: str) -> types.ModuleType:
-    is_file = location.endswith(".py") or "/" in location or "\\" in location
+    is_file = location.endswith(".py") or "/" in location or "\\" in location or location.startswith(".")
     try:
         with eager_compile(), contextlib.redirect_stdout(sys.stderr):
             return _load_file(Path(location), text) if is_file else _load_module(location)
