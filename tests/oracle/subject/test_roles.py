@@ -12,7 +12,7 @@ NAMES = {
     Role.POLICY: "logp logprob log_probs per_token_logps policy_logprobs new_log_probs curr_logprobs actor_log_probs "
     "student_logps logprobs_policy pi_logprobs log_prob logp_theta model_logps",
     Role.REFERENCE: "ref_logp ref_log_prob reference_logprobs log_probs_base ref_per_token_logps logprobs_reference "
-    "reference_policy_logprobs base_logps teacher_logps logp_ref sft_logprobs ref_policy_logprobs old_ref_logp ref",
+    "reference_policy_logprobs base_logps teacher_logps logp_ref sft_logprobs ref_policy_logprobs ref",
     Role.SAMPLER: "old_logp old_log_prob old_per_token_logps behavior_logp rollout_log_probs sampling_per_token_logps "
     "prev_logprobs generation_logprobs inference_logprobs old_policy_log_probs vllm_logps mu_logp logp_old old",
     Role.ADVANTAGES: "advantages adv advantage token_advantages",
