@@ -87,9 +87,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """Why the target could not be judged at all; everything else is then null."""
 
 
-def schema() -> dict[str, Any]:
-    """The JSON Schema of what ``identify --format json`` prints: an array of verdicts."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(list[Verdict])}
+def schema(of: Any = list[Verdict]) -> dict[str, Any]:
+    """The JSON Schema of a record, by default of what ``identify --format json`` prints: an array of verdicts."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(of)}
 
 
 def encode(verdicts: list[Verdict]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
 
 import msgspec
 
@@ -35,6 +36,14 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     setting: str
     verdict: Verdict | None = None
     error: str | None = None
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``libraries --format json`` prints."""
+
+    schema: Literal["kl-oracle/libraries/1"] = "kl-oracle/libraries/1"
+    rows: list[Row]
+    not_installed: list[str]
 
 
 def judge_installed(

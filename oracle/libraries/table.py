@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from oracle.libraries import Row
+from oracle.libraries import Listing, Row
 from oracle.records import ObjectiveRecord, Verdict, WithReturns
 from oracle.reporters.console import as_text
 from oracle.words import display
@@ -88,5 +88,5 @@ def _legend(rows: Sequence[Row]) -> str:
 
 def as_json(rows: Sequence[Row], absent: Sequence[str]) -> str:
     """The same with everything the verdicts hold."""
-    body = {"schema": "kl-oracle/libraries/1", "rows": list(rows), "not_installed": list(absent)}
+    body = Listing(rows=list(rows), not_installed=list(absent))
     return msgspec.json.format(msgspec.json.encode(body), indent=2).decode() + "\n"

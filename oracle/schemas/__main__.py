@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-from oracle.records import schema
+from oracle.schemas import FOLDER, schemas
 
-(Path(__file__).parent / "verdict-1.json").write_text(json.dumps(schema(), indent=2) + "\n", encoding="utf-8")
+for name, body in schemas().items():
+    (FOLDER / name).write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import jsonschema
 import pytest
@@ -12,9 +11,12 @@ from torch import Tensor
 from oracle import records
 from oracle.errors import SubjectError
 from oracle.judge import failed_to_run
+from oracle.libraries import judge_installed
+from oracle.libraries.table import as_json
+from oracle.schemas import FOLDER, schemas
 from tests.oracle.judging import verdict
 
-SCHEMA = Path(records.__file__).parent / "schemas" / "verdict-1.json"
+SCHEMA = FOLDER / "verdict-1.json"
 
 
 def k3(logp: Tensor, ref_logp: Tensor) -> Tensor:
@@ -22,8 +24,17 @@ def k3(logp: Tensor, ref_logp: Tensor) -> Tensor:
     return d.exp() - 1 - d
 
 
-def test_schema_is_that_of_the_records() -> None:
-    assert json.loads(SCHEMA.read_text()) == records.schema(), "run: python -m oracle.schemas"
+@pytest.mark.parametrize("name", schemas())
+def test_schema_is_that_of_the_records(name: str) -> None:
+    assert json.loads((FOLDER / name).read_text()) == schemas()[name], "run: python -m oracle.schemas"
+
+
+def test_the_listing_of_libraries_is_valid() -> None:
+    rows, absent = judge_installed(["liger-kernel"])
+    printed = json.loads(as_json(rows[-1:], [*absent, "another"]))
+    jsonschema.Draft202012Validator(schemas()["libraries-1.json"]).validate(printed)
+    assert printed["schema"] == "kl-oracle/libraries/1"
+    assert printed["not_installed"][-1] == "another"
 
 
 @pytest.mark.parametrize("placement", ["loss", "reward"])
