@@ -13,6 +13,10 @@ from oracle.errors import RoleError
 from oracle.subject.roles import ROLE_NAMES, Role, role_of
 
 
+_SHARED = (Role.SAMPLER, Role.MASK)
+"""Roles that several parameters may play; all are given the same numbers."""
+
+
 @dataclass(frozen=True)
 class Binding:
     """``roles`` maps a role to the parameter that plays it; ``settings`` are parameters the user fixed."""
@@ -20,7 +24,7 @@ class Binding:
     roles: Mapping[Role, str]
     settings: Mapping[str, Any] = field(default_factory=dict)
     also: Mapping[str, Role] = field(default_factory=dict)
-    """Further parameters that play a role already bound (a proximal and a rollout policy: both the sampler here)."""
+    """Further parameters that play a role already bound: a rollout policy beside a proximal one, a second mask."""
     numbers: Mapping[str, float] = field(default_factory=dict)
     """Parameters left at a numeric default: candidates for a constant normaliser."""
 
@@ -76,7 +80,7 @@ def bind(function: Callable[..., Any], roles: Sequence[str] = (), settings: Sequ
     bound: dict[Role, str] = {}
     also: dict[str, Role] = {}
     for name, role in explicit.items():
-        if role in bound and role is not Role.SAMPLER:
+        if role in bound and role not in _SHARED:
             raise RoleError(f"two parameters are given the role {role}: {bound[role]!r} and {name!r}")
         if role in bound:
             also[name] = role
@@ -120,7 +124,7 @@ def _bind_by_name(
         if role is not None and fits and not isinstance(default, bool):
             if role not in bound:
                 bound[role] = name
-            elif role is Role.SAMPLER and not optional:
+            elif role in _SHARED and not optional:
                 also[name] = role
             elif not optional:
                 raise RoleError(
