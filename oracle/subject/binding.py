@@ -42,7 +42,7 @@ _EXAMPLES = {"--role": "--role base=reference", "--set": "--set kl_penalty=k3"}
 
 def parse_value(text: str) -> Any:
     """A Python literal where the text is one (numbers, True, None, tuples), else the text itself."""
-    known = {"true": True, "false": False, "none": None}
+    known = {"true": True, "false": False, "none": None, "inf": float("inf"), "-inf": float("-inf")}
     if text.lower() in known:
         return known[text.lower()]
     try:
