@@ -12,7 +12,6 @@ from typing import Any
 from oracle.errors import RoleError
 from oracle.subject.roles import ROLE_NAMES, Role, role_of
 
-
 _SHARED = (Role.SAMPLER, Role.MASK)
 """Roles that several parameters may play; all are given the same numbers."""
 
