@@ -20,6 +20,7 @@ class Role(str, Enum):
     REWARDS = "rewards"
     MASK = "mask"
     BETA = "beta"
+    TOKENS = "tokens"
 
     def __str__(self) -> str:
         return self.value
@@ -59,6 +60,7 @@ _BETA = {
 _ADVANTAGES = {"advantage", "advantages", "adv", "advs", "a_hat"}
 _REWARDS = {"reward", "rewards", "score", "scores", "returns", "r"}
 _MASK = {"mask", "masks"}
+_TOKENS = {"input_ids", "token_ids", "completion_ids", "response_ids", "selected_token_ids", "tokens", "labels", "ids"}
 
 
 def role_of(name: str) -> Role | None:
@@ -71,6 +73,8 @@ def role_of(name: str) -> Role | None:
         return None
     if words[-1] in _MASK:
         return Role.MASK
+    if low in _TOKENS:
+        return Role.TOKENS
     if any(w in _REWARDS for w in words) and all(w in _REWARDS | _FILLER | {"level"} for w in words):
         return Role.REWARDS
     if any(w in _ADVANTAGES for w in words) and all(w in _ADVANTAGES | _FILLER for w in words):

@@ -168,6 +168,8 @@ def _arguments(binding: Binding, convention: Convention, batch: Batch, policy: T
         Role.ADVANTAGES: spread,
         Role.REWARDS: spread.clone(),
         Role.BETA: batch.beta,
+        # ids of tokens whose log-probabilities are given: any will do
+        Role.TOKENS: torch.arange(b * t, dtype=torch.int64).reshape(b, t) % 3,
     }
     further = {name: values[role].clone() for name, role in binding.also.items()}
     return {name: values[role] for role, name in binding.roles.items()} | further | dict(binding.settings)

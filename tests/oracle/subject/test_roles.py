@@ -18,6 +18,7 @@ NAMES = {
     Role.ADVANTAGES: "advantages adv advantage token_advantages",
     Role.REWARDS: "rewards reward scores token_level_scores reward_score token_level_rewards",
     Role.MASK: "mask response_mask completion_mask loss_mask attention_mask action_mask eos_mask",
+    Role.TOKENS: "input_ids completion_ids token_ids labels",
     Role.BETA: "beta kl_coef kl_coeff kl_ctl init_kl_coef kl_loss_coef kl_weight",
     None: "ref_free logits ref_logits kl_penalty x epsilon cliprange log_q old_values masked temperature "
     "loss_type config self ref_model beta1 log_ratio approx_kl",
