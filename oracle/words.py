@@ -28,7 +28,8 @@ def sentence(record: ObjectiveRecord) -> str:
     if record.objective != "unnamed":
         verb = "descends" if record.scale is None or record.scale > 0 else "ascends"
         scale = "" if record.scale is None or abs(record.scale) == 1 else f"{abs(record.scale):.6g} x "
-        return f"{verb} {scale}{display(record.objective)}, {LEVELS[record.level]}"
+        name = display(record.objective)
+        return f"{verb} {scale}{f'({name})' if scale and ' + ' in name else name}, {LEVELS[record.level]}"
     parts = ["no objective it knows"]
     if not isinstance(record.combination, msgspec.UnsetType):
         terms = [

@@ -69,11 +69,11 @@ _ALL = (
     ),
     _objective(
         "hellinger_squared",
-        "1/2 sum (sqrt(policy) - sqrt(reference))^2",
+        "Hellinger^2(policy, reference)",
         (sqrt(U) - 1) ** 2 / 2,
         "Hellinger 1909",
     ),
-    _objective("total_variation", "1/2 sum |policy - reference|", Abs(U - 1) / 2, "Csiszar 1967"),
+    _objective("total_variation", "TV(policy, reference)", Abs(U - 1) / 2, "Csiszar 1967"),
 )
 
 OBJECTIVES: Mapping[str, Objective] = MappingProxyType({o.name: o for o in _ALL})
