@@ -17,7 +17,7 @@ from oracle.probing.aggregation import aggregation_of
 from oracle.probing.signal import kl_part
 from oracle.reading.atoms import LOGICAL, Unread
 from oracle.reading.field import Field, KlReading, field_of, on_policy, read_kl
-from oracle.records import Evidence, ObjectiveRecord, WithReturns
+from oracle.records import SAMPLER_KL, Evidence, ObjectiveRecord, WithReturns
 from oracle.subject.batch import mild
 from oracle.subject.roles import Role
 from oracle.subject.subject import Placement, Subject
@@ -129,7 +129,16 @@ def _clean(x: float) -> float:
 def _record(case: Case, on: bool, named: FieldNaming, formula: str | None) -> ObjectiveRecord:
     scale = None if named.scale is None else float(named.scale)
     combination = {n: float(a) for n, a in named.combination or ()}
+    if not on and named.objective == "unnamed" and (c := _constant(case.field)) is not None:
+        combination = {SAMPLER_KL: -c}  # theory, master table: E_mu[s] = -grad KL(sampler||policy)
     return _written(case, on, (named.objective, named.level, named.prefixes, scale), "proved", formula, combination)
+
+
+def _constant(field: Field | None) -> float | None:
+    """The number that multiplies every score, where the formula is one."""
+    numbers = set() if field is None else set(field.coefficients)
+    (c,) = numbers if len(numbers) == 1 else (None,)
+    return float(c) if c is not None and c.is_number and c != 0 else None
 
 
 def _tested(case: Case, on: bool, found: str, best: naming.Fit | None, formula: str | None) -> ObjectiveRecord:

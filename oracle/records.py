@@ -12,6 +12,10 @@ Severity = Literal["error", "warning", "note"]
 Level = Literal["token", "sequence"] | None
 
 
+SAMPLER_KL = "kl_sampler_policy"
+"""In a combination: KL(sampler||policy), which no reference enters (k1 as loss off-policy raises it)."""
+
+
 class SubjectRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What was judged. ``sha256`` is that of the file the callable stands in."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oracle.records import ObjectiveRecord
+from oracle.records import SAMPLER_KL, ObjectiveRecord
 
 PLACEMENTS = {"loss": "as loss", "reward": "in reward", "whole": "whole loss", None: ""}
 LEVELS = {"token": "token level", "sequence": "sequence level", None: ""}
@@ -12,6 +12,8 @@ def display(objective: str) -> str:
     """``reverse_kl`` as KL(policy||reference), and so on; other words as they are."""
     from proofs.divergences import OBJECTIVES
 
+    if objective == SAMPLER_KL:
+        return "KL(sampler||policy)"
     return OBJECTIVES[objective].display if objective in OBJECTIVES else objective
 
 
@@ -37,12 +39,13 @@ def sentence(record: ObjectiveRecord) -> str:
             for n, a in record.combination.items()
         ]
         text = " ".join(terms).removeprefix("+ ")
-        whose = record.prefixes == "policy"
-        parts.append(
-            f"the gradient of {text}"
-            + (", token level, but with the policy's prefixes" if whose else ", no divergence")
-        )
-    if not isinstance(record.nearest, msgspec.UnsetType):
+        how = ", no divergence"
+        if SAMPLER_KL in record.combination:
+            how = ", whatever the reference"
+        elif record.prefixes == "policy":
+            how = ", token level, but with the policy's prefixes"
+        parts.append(f"the gradient of {text}{how}")
+    if not isinstance(record.nearest, msgspec.UnsetType) and record.nearest.relative_error < 0.9:
         near = record.nearest
         parts.append(f"nearest {display(near.objective)}, {LEVELS[near.level]}, {_percent(near.relative_error)} off")
     return "; ".join(parts)

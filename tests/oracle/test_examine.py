@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from oracle.case import Options
 from oracle.examine import examine
+from oracle.probing.expectation import of_subject
+from oracle.probing.instances import draw
 from oracle.reading.operators import OPERATORS
 from oracle.subject.binding import bind
 from oracle.subject.subject import open_subject
@@ -71,6 +74,19 @@ def test_with_returns_to_go() -> None:
 
 def test_k3_in_reward_says_what_it_is() -> None:
     assert verdict(k3, "reward").on_policy.combination == {"reverse_kl": 1.0, "forward_kl": -1.0}
+
+
+def test_k1_as_loss_off_policy_raises_the_divergence_from_the_sampler() -> None:
+    """theory, master table: E_mu[grad k1] = -grad KL(sampler||policy), whatever the reference."""
+    assert verdict(k1).off_policy.combination == {"kl_sampler_policy": -1.0}
+    assert not is_set(verdict(k2).off_policy.combination)
+    instance = draw(np.random.default_rng(1), 1, 1.0, 0.7)
+    seen, _ = of_subject(open_subject(Target("k1", k1, None), bind(k1)), "loss", instance)
+    logits = torch.from_numpy(instance.policy_logits).requires_grad_()
+    mu = torch.from_numpy(instance.log_sampler())
+    (expected,) = torch.autograd.grad((mu.exp() * (mu - logits.log_softmax(-1))).sum(), logits)
+    assert np.abs(expected.numpy()).max() > 1e-2
+    np.testing.assert_allclose(seen, -expected.numpy(), atol=1e-12)
 
 
 def test_dead_zones_as_intervals() -> None:
