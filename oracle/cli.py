@@ -6,8 +6,11 @@ runs: ``kl-oracle --version`` loads neither torch nor SymPy.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -108,6 +111,21 @@ def check(targets: tuple[str, ...], claims: tuple[str, ...], strict: bool, **opt
     sys.exit(2 if broken else 1 if failed else 0)
 
 
+@contextlib.contextmanager
+def _no_traces() -> Iterator[None]:
+    """What Hypothesis keeps between runs goes to a folder that is removed, not into the user's."""
+    name = "HYPOTHESIS_STORAGE_DIRECTORY"
+    if name in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="kl-oracle-") as folder:
+        os.environ[name] = folder
+        try:
+            yield
+        finally:
+            del os.environ[name]
+
+
 def _run(
     targets: tuple[str, ...],
     roles: tuple[str, ...],
@@ -134,7 +152,7 @@ def _run(
     except OracleError as error:
         raise click.UsageError(str(error)) from error
     verdicts: list[Any] = []
-    with progress(len(targets)) as step:
+    with _no_traces(), progress(len(targets)) as step:
         for text in targets:
             step(text)
             try:
@@ -182,7 +200,7 @@ def libraries(names: tuple[str, ...], form: str, seed: int) -> None:
     from oracle.reporters.progress import progress
 
     try:
-        with progress(None) as step:
+        with _no_traces(), progress(None) as step:
             rows, absent = judge_installed(names, seed, step)
     except OracleError as error:
         raise click.UsageError(str(error)) from error

@@ -267,3 +267,10 @@ def test_a_function_is_taken_alone_where_its_file_cannot_be_imported(folder: Pat
     assert result.exit_code == 0
     assert json.loads(result.stdout)[0]["on_policy"]["objective"] == "reverse_kl"
     assert "taken from its file alone: No module named 'no_such_library'" in result.stderr
+
+
+def test_nothing_is_left_in_the_folder(folder: Path) -> None:
+    before = sorted(p.name for p in folder.iterdir())
+    command = [sys.executable, "-c", "from oracle.cli import main; main()", "identify", "good.py:k2"]
+    subprocess.run(command, check=True, capture_output=True, cwd=folder)
+    assert [n for n in sorted(p.name for p in folder.iterdir()) if n != "__pycache__"] == before
