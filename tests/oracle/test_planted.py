@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from oracle.case import Options
+from oracle.claims import parse_claim
+from oracle.judge import judge_binding
 from oracle.records import ObjectiveRecord, Verdict
+from oracle.subject.binding import bind
+from oracle.subject.target import Target
 from tests.oracle.judging import failed, verdict
 from tests.oracle.planted import CORRECT, PAIRS
-from tests.oracle.planted.record import Correct, Expect, Pair
+from tests.oracle.planted.record import Correct, Expect, Pair, Subject
 
 
 def agrees(record: ObjectiveRecord | None, expected: Expect) -> bool:
@@ -50,3 +55,29 @@ def test_correct_is_cleared(subject: Correct) -> None:
     v = verdict(subject.subject, subject.placement)
     holds(v, subject.on, subject.off)
     assert not failed(v)
+
+
+def outcomes(function: Subject, claim: str, placement: str) -> set[str]:
+    """What ``check --claim`` would say."""
+    target = Target("f", function, None)
+    at = "reward" if placement == "reward" else None
+    found = judge_binding(target, bind(function), at, Options(max_examples=2), [parse_claim(claim)])
+    return {v.outcome for v in found}
+
+
+@pytest.mark.parametrize("pair", [p for p in PAIRS if p.twin_claim], ids=lambda p: p.name)
+def test_claim_holds_on_the_twin(pair: Pair) -> None:
+    assert pair.twin_claim is not None
+    assert outcomes(pair.twin, pair.twin_claim, pair.placement) == {"conforms"}
+
+
+@pytest.mark.parametrize("pair", [p for p in PAIRS if p.twin_claim and p.found_by == "objective"], ids=lambda p: p.name)
+def test_claim_fails_on_the_fault(pair: Pair) -> None:
+    assert pair.twin_claim is not None
+    assert outcomes(pair.fault, pair.twin_claim, pair.placement) == {"violates"}
+
+
+@pytest.mark.parametrize("subject", [c for c in CORRECT if c.claim], ids=lambda c: c.name)
+def test_claim_holds_on_the_correct(subject: Correct) -> None:
+    assert subject.claim is not None
+    assert outcomes(subject.subject, subject.claim, subject.placement) == {"conforms"}
