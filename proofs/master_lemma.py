@@ -9,7 +9,9 @@ from the objective's own definition.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import sympy as sp
@@ -17,20 +19,12 @@ from sympy import Expr, Idx, IndexedBase, KroneckerDelta, S, Sum, Symbol, exp, l
 
 from proofs.decide import is_zero
 from proofs.divergences import Objective
+from proofs.steps import Step
 from proofs.symbols import U
 
 
 class ProofError(AssertionError):
     """A step of a proof that does not hold."""
-
-
-@dataclass(frozen=True)
-class Step:
-    """One equality of a derivation, and why it holds."""
-
-    left: Expr
-    right: Expr
-    reason: str
 
 
 def prove_for_any_vocabulary() -> tuple[Step, ...]:
@@ -46,20 +40,29 @@ def prove_for_any_vocabulary() -> tuple[Step, ...]:
     p = IndexedBase("p", positive=True)
     closed = KroneckerDelta(i, k) - p[k]
     opened = closed.subs(p[k], exp(logit[k]) / total)
-    steps = [_step(score.subs(partition, total), opened, "log p_i = x_i - log Z, differentiated")]
+    steps = [proved_step(score.subs(partition, total), opened, "log p_i = x_i - log Z, differentiated")]
 
-    summand = sp.expand(p[i] * c[i] * closed)
-    picked, mean = S.Zero, S.Zero
-    for term in sp.Add.make_args(summand):
-        inside, outside = _split(term, i)
-        if inside.has(KroneckerDelta):
-            picked += outside * _over_kronecker(inside, (i, 0, size - 1))
-        else:
-            mean += outside * Sum(inside, (i, 0, size - 1))
+    total_of = indexed_sum(p[i] * c[i] * closed, i)
     expected = Sum(p[i] * c[i], (i, 0, size - 1))
     result = p[k] * (c[k] - expected)
-    steps.append(_step(picked + mean, sp.expand(result), "E[c s]_k = sum_i p_i c_i (delta_ik - p_k)"))
+    steps.append(proved_step(total_of, sp.expand(result), "E[c s]_k = sum_i p_i c_i (delta_ik - p_k)"))
     return tuple(steps)
+
+
+def indexed_sum(summand: Expr, index: Idx, known: Mapping[Expr, Expr] = MappingProxyType({})) -> Expr:
+    """Return sum over the index, from 0 to V - 1, term by term: a Kronecker delta picks its term.
+
+    `known` are the sums that have a value, such as that of p_i, which is 1; others stay.
+    """
+    limits = (index, index.lower, index.upper)
+    total = S.Zero
+    for term in sp.Add.make_args(sp.expand(summand)):
+        inside, outside = _split(term, index)
+        if inside.has(KroneckerDelta):
+            total += outside * _over_kronecker(inside, limits)
+        else:
+            total += outside * known.get(inside, Sum(inside, limits))
+    return total
 
 
 def _split(term: Expr, index: Idx) -> tuple[Expr, Expr]:
@@ -78,10 +81,11 @@ def _over_kronecker(body: Expr, limits: Any) -> Expr:
     return (body / deltas[0]).subs(index, other)
 
 
-def _step(left: Expr, right: Expr, reason: str) -> Step:
+def proved_step(left: Expr, right: Expr, reason: str) -> Step:
+    """Return the step, if both sides are equal once expanded; raises ProofError if they are not."""
     if sp.expand(left - right) != 0:
         raise ProofError(f"{left} is not {right}: {reason}")
-    return Step(left, right, reason)
+    return Step("indexed sums", right, reason, left)
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ def prove_for_explicit_vocabulary(size: int = 3) -> tuple[Step, ...]:
         right = p[k] * (c[k] - mean)
         if not is_zero(left - right):
             raise ProofError(f"component {k} of {size}")
-        steps.append(Step(left, right, f"all sums written out, component {k}"))
+        steps.append(Step("all sums written out", right, f"component {k}", left))
     return tuple(steps)
 
 
@@ -137,5 +141,5 @@ def prove_objective(objective: Objective, size: int = 3) -> tuple[Step, ...]:
         right = sum((policy.probabilities[i] * slopes[i] * policy.scores[i][k] for i in range(size)), S.Zero)
         if not is_zero(left - right):
             raise ProofError(f"{objective.name}: component {k} of {size}")
-        steps.append(Step(left, right, f"{objective.display}, component {k}"))
+        steps.append(Step("all sums written out", right, f"{objective.display}, component {k}", left))
     return tuple(steps)

@@ -32,3 +32,39 @@ def token_symbols(t: int) -> tuple[Symbol, Symbol]:
     if t < 0:
         raise ValueError(f"a position is 0 or more, not {t}")
     return Symbol(f"L{t}", real=True), Symbol(f"rho{t}", positive=True)
+
+
+# Theorems speak of one token of an arbitrary vocabulary. Its three probabilities:
+
+P = Symbol("p", positive=True)
+"""The policy's probability of the token; the only one that training moves."""
+
+Q = Symbol("q", positive=True)
+"""The reference's probability of the token."""
+
+M = Symbol("m", positive=True)
+"""The sampler's probability of the token."""
+
+REWARD = Symbol("R", real=True)
+"""The token's reward: any number."""
+
+LENGTH = Symbol("N", positive=True)
+"""The length of the answer that was drawn, a function of the whole answer."""
+
+
+@cache
+def log_policy_symbol(t: int) -> Symbol:
+    """Return log policy of the token at position t; its derivative is that token's score."""
+    return Symbol(f"logp{t}", real=True)
+
+
+@cache
+def divergence_symbol(t: int) -> Symbol:
+    """Return KL(policy||reference) of the next token at position t: a function of the tokens before it."""
+    return Symbol(f"KL{t}", real=True)
+
+
+@cache
+def reference_divergence_symbol(t: int) -> Symbol:
+    """Return KL(reference||policy) of the next token at position t: a function of the tokens before it."""
+    return Symbol(f"KLref{t}", real=True)

@@ -16,10 +16,10 @@ from proofs.symbols import U
 
 def test_any_vocabulary():
     score, lemma = prove_for_any_vocabulary()
-    assert score.left.has(sp.KroneckerDelta)
-    assert lemma.left.has(sp.Sum)
-    assert sp.Symbol("V", integer=True, positive=True) in lemma.left.free_symbols
-    assert "delta_ik" in lemma.reason
+    assert score.before.has(sp.KroneckerDelta)
+    assert lemma.before.has(sp.Sum)
+    assert sp.Symbol("V", integer=True, positive=True) in lemma.before.free_symbols
+    assert "delta_ik" in lemma.note
 
 
 @pytest.mark.parametrize("size", [2, 3, 4])

@@ -1,0 +1,126 @@
+"""The ledger: what each engine says about each theorem."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+from proofs.theorem import Theorem
+
+SCHEMA = "kl-oracle/ledger/1"
+
+
+class Outcome(str, Enum):
+    """What an engine found."""
+
+    PROVED = "proved"
+    """Derived within the stated scope, no case left out."""
+    TESTED = "tested"
+    """Exact arithmetic at drawn points found no difference: no proof, and the scope says what was drawn."""
+    REFUTED = "refuted"
+    """A counterexample, or a normal form that cannot vanish."""
+    INCONCLUSIVE = "inconclusive"
+    """Neither within the time given."""
+    UNSUPPORTED = "unsupported"
+    """The engine cannot express the statement."""
+    NOT_INSTALLED = "not installed"
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One engine's answer: for what it holds (`scope`), and why or where it fails (`detail`)."""
+
+    outcome: Outcome
+    scope: str = ""
+    detail: str = ""
+    counterexample: Mapping[str, str] = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        """Return the outcome and its scope for a notebook."""
+        from proofs.report.jupyter import finding_html
+
+        return finding_html(self)
+
+
+UNSUPPORTED = Finding(Outcome.UNSUPPORTED)
+
+
+class Engine(Protocol):
+    """One way to decide statements, which trusts none of the others."""
+
+    name: str
+    """As in the ledger's column."""
+    title: str
+    """What it is, in a few words."""
+
+    def missing(self) -> str | None:
+        """Return what has to be installed before the engine runs, in one line; None if nothing."""
+        ...
+
+    def check(self, theorem: Theorem) -> Finding:
+        """Decide one theorem. Raises nothing for a statement that it cannot express."""
+        ...
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finding in the ledger, with the seconds that it took."""
+
+    theorem: Theorem
+    engine: str
+    finding: Finding
+    seconds: float
+
+    def _repr_html_(self) -> str:
+        """Return theorem, engine and finding for a notebook."""
+        from proofs.report.jupyter import entry_html
+
+        return entry_html(self)
+
+
+def run(
+    theorems: Sequence[Theorem], engines: Sequence[Engine], watch: Callable[[str], None] = lambda _: None
+) -> Iterator[Entry]:
+    """Yield one entry for each engine and theorem, engine by engine. `watch` hears what begins."""
+    for engine in engines:
+        missing = engine.missing()
+        for theorem in theorems:
+            watch(f"{engine.name}: {theorem.id}")
+            start = time.perf_counter()
+            finding = Finding(Outcome.NOT_INSTALLED, detail=missing) if missing else engine.check(theorem)
+            yield Entry(theorem, engine.name, finding, time.perf_counter() - start)
+
+
+def wrong(entries: Iterable[Entry]) -> list[str]:
+    """Return, a line each, what is not as the catalogue expects; empty if all is well.
+
+    A theorem has to be proved by the prover and by one more engine, and refuted by none; a false
+    statement has to be proved by none and refuted by one.
+    """
+    found: dict[str, list[Entry]] = {}
+    for entry in entries:
+        found.setdefault(entry.theorem.id, []).append(entry)
+    lines = []
+    for name, group in found.items():
+        outcomes = [entry.finding.outcome for entry in group]
+        proved, refuted = outcomes.count(Outcome.PROVED), outcomes.count(Outcome.REFUTED)
+        if group[0].theorem.holds:
+            if refuted:
+                lines.append(f"{name}: refuted by {_names(group, Outcome.REFUTED)}")
+            elif proved < 2:
+                lines.append(f"{name}: proved by {proved} engines, and needs two")
+        elif proved:
+            lines.append(f"{name}: a false statement, proved by {_names(group, Outcome.PROVED)}")
+        elif not refuted:
+            lines.append(f"{name}: a false statement, refuted by no engine")
+    return lines
+
+
+def _names(entries: Iterable[Entry], outcome: Outcome) -> str:
+    return ", ".join(entry.engine for entry in entries if entry.finding.outcome is outcome)
