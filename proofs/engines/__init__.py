@@ -1,0 +1,1 @@
+"""The engines, in the order of the ledger's columns."""

@@ -1,0 +1,140 @@
+"""Whether an expression vanishes as a rational function of independent unknowns.
+
+Logarithms of symbols, exponentials and opaque functions are taken as unknowns of their own. What
+vanishes then vanishes; what does not may still vanish by a relation between them, so a difference is
+no refutation until numbers confirm it (`differs_at`).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from math import lcm
+from types import MappingProxyType
+
+import sympy as sp
+from sympy import Dummy, Expr, Symbol, exp, log
+from sympy.core.function import AppliedUndef
+from sympy.polys.fields import sfield
+
+from proofs.engines.base import CannotExpress
+from proofs.statements import DK, K
+
+_SWITCHES = (sp.Min, sp.Max, sp.Abs, sp.sign, sp.Heaviside, sp.Piecewise)
+_DIGITS = 60
+_CLEARLY = sp.Float("1e-30")
+SAMPLE_FUNCTIONS: tuple[Callable[[Expr], Expr], ...] = (lambda x: x**3, lambda x: exp(2 * x), lambda x: x**2 / 2 + x)
+"""Functions that stand in for an arbitrary one when a difference is looked for in numbers."""
+
+
+def vanishes(expr: Expr, relations: Mapping[Symbol, Expr] = MappingProxyType({})) -> bool:
+    """Whether the expression cancels to zero; `relations` are put in once logarithms are unknowns."""
+    if expr.is_Rational:
+        return bool(expr == 0)
+    if expr.has(*_SWITCHES):
+        raise CannotExpress("a switch that was not resolved")
+    plain = _without_roots(_without_functions(expr)).subs(relations)
+    if plain.is_number and not plain.has(Dummy):
+        return bool(plain == 0)
+    return bool(sfield(plain)[1] == 0)
+
+
+def _without_functions(expr: Expr) -> Expr:
+    """Replace logarithms, exponentials and opaque functions by unknowns, inside out."""
+    unknowns: dict[Expr, Expr] = {}
+
+    def unknown(key: Expr, positive: bool) -> Expr:
+        return unknowns.setdefault(key, Dummy(f"w{len(unknowns)}", positive=positive or None, real=True))
+
+    def walk(e: Expr) -> Expr:
+        if e.is_Atom:
+            return unknown(e, True) if e is sp.E or e is sp.pi else e
+        if isinstance(e, log):
+            rest, exponent = _without_exponentials(e.args[0])
+            return _logarithm(sp.factor(walk(rest)), unknown) + walk(exponent)
+        parts = [walk(part) for part in e.args]
+        if isinstance(e, exp):
+            return _exponential(sp.expand(parts[0]), unknown)
+        if isinstance(e, K | DK | AppliedUndef):
+            return unknown(e.func(sp.cancel(parts[0])), False)
+        if isinstance(e, sp.Function):
+            raise CannotExpress(f"the function {e.func}")
+        return e.func(*parts)
+
+    return walk(expr.rewrite(exp) if expr.has(sp.sinh, sp.cosh, sp.tanh) else expr)
+
+
+def _without_exponentials(argument: Expr) -> tuple[Expr, Expr]:
+    """x exp(a) as x and a."""
+    factors = sp.Mul.make_args(argument)
+    exponents = [f.args[0] for f in factors if isinstance(f, exp)]
+    return sp.Mul(*(f for f in factors if not isinstance(f, exp))), sp.Add(*exponents)
+
+
+_Unknown = Callable[[Expr, bool], Expr]
+"""The unknown that stands for an expression, and whether it is positive."""
+
+
+def _logarithm(argument: Expr, unknown: _Unknown) -> Expr:
+    """Positive factors apart; what is left is positive as a whole, since the logarithm is real."""
+    result, rest = sp.Integer(0), sp.Integer(1)
+    for factor in sp.Mul.make_args(argument):
+        base, power = factor.as_base_exp()
+        if base.is_Rational and base > 0:
+            for prime, count in sp.factorrat(base).items():
+                result += power * count * unknown(log(Symbol(str(prime))), False)
+        elif base.is_positive:
+            result += power * unknown(log(base), False)
+        else:
+            rest *= factor
+    return result if rest == 1 else result + unknown(log(rest), False)
+
+
+def _exponential(argument: Expr, unknown: _Unknown) -> Expr:
+    result = sp.Integer(1)
+    for term in sp.Add.make_args(argument):
+        number, rest = term.as_coeff_Mul()
+        if not number.is_Rational:
+            number, rest = sp.Integer(1), term
+        # exp(n x / d) as a power of exp(x / d), so that no root is taken of an unknown
+        result *= unknown(exp(rest / number.q), True) ** number.p
+    return result
+
+
+def _without_roots(expr: Expr) -> Expr:
+    """Write a symbol with fractional powers as a power of a new one."""
+    for symbol in sorted(expr.free_symbols, key=str):
+        powers = [p.exp for p in expr.atoms(sp.Pow) if p.base == symbol and p.exp.is_Rational]
+        common = lcm(*(int(p.q) for p in powers))
+        if common > 1:
+            expr = sp.powdenest(expr.subs(symbol, Dummy(f"root_{symbol}", positive=True) ** common), force=True)
+    return expr
+
+
+def differs_at(expr: Expr, points: Iterable[Mapping[Symbol, Expr]]) -> Mapping[Symbol, Expr] | None:
+    """Return a point at which the expression is certainly not zero, or None."""
+    for point in points:
+        for function in SAMPLE_FUNCTIONS:
+            value = with_function(expr, function).subs(point).evalf(_DIGITS)
+            if value.is_comparable and abs(value) > _CLEARLY:
+                return point
+            if not expr.has(K, DK):
+                break
+    return None
+
+
+def with_function(expr: Expr, function: Callable[[Expr], Expr]) -> Expr:
+    """Put a concrete function in the place of the arbitrary one."""
+    x = Dummy("x", real=True)
+    slope = sp.diff(function(x), x)
+    return expr.replace(K, function).replace(DK, lambda a: slope.subs(x, a))
+
+
+def points_of(symbols: Iterable[Symbol], count: int = 3) -> list[dict[Symbol, Expr]]:
+    """Rational points that respect the signs of the symbols."""
+    draw = random.Random(20251001)
+    names = sorted(symbols, key=str)
+    return [
+        {s: sp.Rational(draw.randint(1 if s.is_positive else -97, 97), draw.choice((31, 53))) for s in names}
+        for _ in range(count)
+    ]

@@ -1,0 +1,89 @@
+"""Gradients of surrogates and objectives, token by token, in the coordinates L and rho.
+
+sum_i a_i grad p_i is zero for every policy exactly if a is the same on all tokens, because the
+gradients of p sum to zero and are otherwise free. So two expected gradients agree exactly if the
+difference of their slopes is constant (`proofs.calculus.equal_up_to_constant` has the argument that
+three tokens are enough to tell).
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+from sympy import Expr
+
+from proofs.decide import Undecided, is_zero
+from proofs.engines.prover.settle import settled
+from proofs.ledger import Finding, Outcome
+from proofs.normal_form import TooLarge, cancelled, normal_form
+from proofs.statements import ExpectedGradient, SampleGradient, Stationary, undetached
+from proofs.symbols import REWARD, RHO, L, M, P, Q
+
+ANY = "any vocabulary"
+_VARYING = (P, Q, L, RHO, REWARD)
+_POINTS: tuple[dict[Expr, Expr], ...] = (
+    {P: sp.Rational(1, 5), L: sp.Integer(0), RHO: sp.Integer(1), Q: sp.Rational(1, 5), REWARD: sp.Integer(0)},
+    {
+        P: sp.Rational(1, 5),
+        L: sp.Rational(1, 3),
+        RHO: sp.Rational(5, 7),
+        Q: sp.Rational(1, 7),
+        REWARD: sp.Rational(2, 9),
+    },
+)
+
+
+def in_ratios(expr: Expr) -> Expr:
+    """Write an expression in p, q, m with L = log(p/q) and rho = p/m."""
+    return (
+        expr.subs(sp.log(Q), sp.log(P) - L)
+        .subs(sp.log(M), sp.log(P) - sp.log(RHO))
+        .subs({Q: P * sp.exp(-L), M: P / RHO})
+    )
+
+
+def prove_expected_gradient(statement: ExpectedGradient) -> Finding:
+    """Decide whether the slopes of both sides differ by a constant."""
+    return _constant(settled(in_ratios(statement.left.slope() - statement.right.slope())))
+
+
+def prove_sample_gradient(statement: SampleGradient) -> Finding:
+    """Decide whether the slopes of both sides are the same."""
+    difference = undetached(sp.diff(statement.left, P) - sp.diff(statement.right, P))
+    return decide(settled(in_ratios(difference)), ANY)
+
+
+def prove_stationary(statement: Stationary) -> Finding:
+    """Decide whether the force at that policy is the same on all tokens."""
+    force = statement.force.subs(sp.log(P), sp.expand_log(sp.log(statement.policy), force=True))
+    return _constant(settled(force.subs(P, statement.policy)))
+
+
+def decide(difference: Expr, scope: str) -> Finding:
+    """Decide whether an expression is zero for all values of its symbols."""
+    try:
+        if is_zero(difference):
+            return Finding(Outcome.PROVED, scope)
+    except Undecided as error:
+        return Finding(Outcome.INCONCLUSIVE, detail=str(error))
+    return Finding(Outcome.REFUTED, scope, f"the sides differ by {_short(difference)}")
+
+
+def _constant(c: Expr) -> Finding:
+    try:
+        form = cancelled(normal_form(c))
+    except TooLarge as error:
+        return Finding(Outcome.INCONCLUSIVE, detail=str(error))
+    moving = [m for m in form.terms if m.has(*_VARYING)]
+    if not moving:
+        return Finding(Outcome.PROVED, ANY)
+    if form.conclusive:
+        return Finding(Outcome.REFUTED, ANY, f"the coefficients differ by {_short(c)}, which is not constant")
+    at_point = next(v for v in (c.subs(point) for point in _POINTS) if not v.has(sp.nan, sp.zoo, sp.oo, -sp.oo))
+    return decide(c - at_point, ANY)
+
+
+def _short(expr: Expr) -> str:
+    try:
+        return str(normal_form(expr).expr)
+    except TooLarge:
+        return str(expr)

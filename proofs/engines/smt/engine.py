@@ -1,0 +1,139 @@
+"""Decides statements with a solver: every goal unsatisfiable, or a model that is a true counterexample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from sympy import Expr, Rational, Symbol
+
+from proofs.engines.base import CannotExpress
+from proofs.engines.smt.goals import Goal
+from proofs.engines.smt.obligations import FACTS, lemma_scripts, scope_of
+from proofs.engines.smt.problems import BUILDERS, problem_of
+from proofs.engines.smt.solvers import SAT, UNSAT, Model, Solver, ask_cvc5, ask_z3, missing
+from proofs.engines.smt.terms import name_of
+from proofs.ledger import UNSUPPORTED, Finding, Outcome
+from proofs.patience import TimeIsUp, at_most
+from proofs.statements import DK, ExpectedGradient, K, Lemma, Stationary
+from proofs.theorem import Theorem
+
+_SECONDS = 10.0
+_NUDGES = 3
+
+
+@dataclass(frozen=True)
+class SmtEngine:
+    """A solver as an engine."""
+
+    name: str
+    title: str
+    module: str
+    """What has to be importable."""
+    ask: Solver
+
+    def missing(self) -> str | None:
+        """Return what has to be installed; None if nothing."""
+        return missing(self.module)
+
+    def check(self, theorem: Theorem) -> Finding:
+        """Decide one theorem."""
+        try:
+            with at_most(_SECONDS, untimed=True):
+                if isinstance(theorem.statement, Lemma):
+                    return self._lemma(theorem.id)
+                if type(theorem.statement) not in BUILDERS:
+                    return UNSUPPORTED
+                return self._decide(theorem.statement)
+        except CannotExpress as reason:
+            return Finding(Outcome.UNSUPPORTED, detail=str(reason))
+        except TimeIsUp:
+            return Finding(Outcome.INCONCLUSIVE, detail=f"no answer within {_SECONDS:g} s")
+
+    def _lemma(self, name: str) -> Finding:
+        """All obligations of the lemma of this name."""
+        scripts = lemma_scripts(name)
+        if not scripts:
+            return UNSUPPORTED
+        if all(self.ask(script).verdict == UNSAT for script in scripts):
+            return Finding(Outcome.PROVED, scope_of(name), f"{len(scripts)} obligations")
+        return Finding(Outcome.INCONCLUSIVE, detail="an obligation was not discharged")
+
+    def _decide(self, statement: object) -> Finding:
+        problem = problem_of(statement)
+        facts = isinstance(statement, ExpectedGradient | Stationary)
+        if facts and not _facts_hold(self):
+            return Finding(Outcome.INCONCLUSIVE, detail="the facts about sums were not proved")
+        for part in problem.goals:
+            answer = self.ask(part.script)
+            if answer.verdict == UNSAT:
+                continue
+            if answer.verdict != SAT:
+                return Finding(Outcome.INCONCLUSIVE, detail="the solver does not know")
+            return self._lifted(part, answer.model)
+        return Finding(Outcome.PROVED, problem.scope)
+
+    def _lifted(self, part: Goal, model: Model) -> Finding:
+        """Whether the model, of the script or of one with the probabilities in range, is a counterexample."""
+        if part.script_within != part.script:
+            again = self.ask(part.script_within)
+            if again.verdict == UNSAT:
+                return Finding(Outcome.INCONCLUSIVE, detail="the only models are outside of the probabilities' range")
+            model = again.model if again.verdict == SAT else {}
+        point = next((p for p in _points(part, model) if _fails_at(part, p)), None)
+        if point is None:
+            return Finding(Outcome.INCONCLUSIVE, detail="a model of the abstraction, which no real point is seen to be")
+        shown = {str(s): str(v) for s, v in sorted(point.items(), key=lambda item: str(item[0]))}
+        return Finding(Outcome.REFUTED, "this instance", "a model of the negation", shown)
+
+
+_proved_facts: dict[str, bool] = {}
+
+
+def _facts_hold(engine: SmtEngine) -> bool:
+    """Whether the solver proves the facts on sums that tie an expected gradient to single tokens; asked once."""
+    if engine.name not in _proved_facts:
+        _proved_facts[engine.name] = all(engine.ask(script).verdict == UNSAT for script in FACTS.values())
+    return _proved_facts[engine.name]
+
+
+def _points(part: Goal, model: Model) -> Iterator[Mapping[Symbol, Expr]]:
+    """The model's own point, and points near it: a model likes values such as p = q, where much is zero."""
+    free = {s for e in (part.claim, *part.domain) for s in e.free_symbols}
+    symbols = sorted(free, key=str)
+    if not all(name_of(s) in model or s.is_positive or s.is_real for s in symbols):
+        return
+    for nudge in range(_NUDGES):
+        values = {}
+        for i, s in enumerate(symbols):
+            value = model.get(name_of(s), Fraction(1, 4)).limit_denominator(10**6)
+            if s.is_positive and value <= 0:
+                value = Fraction(1, 10**6)
+            values[s] = value * (1 + Fraction(nudge * ((7 * i) % 11 - 6), 19)) + (
+                0 if s.is_positive else Fraction(nudge * i, 13)
+            )
+        yield {s: Rational(v.numerator, v.denominator) for s, v in values.items()}
+
+
+def _fails_at(part: Goal, point: Mapping[Symbol, Expr]) -> bool:
+    """Whether the claim certainly fails at a point of its domain."""
+    if part.exact and not part.positive_claim and all(e.subs(point).is_positive for e in part.domain):
+        value = part.claim.subs(point)
+        if value.is_Rational:
+            return bool(value != 0)
+    from proofs.engines.balls import arithmetic
+
+    if arithmetic.missing():
+        return False
+    if not all(arithmetic.sign(e, point) == 1 for e in part.domain):
+        return False
+    claims = [part.claim]
+    if part.claim.has(K, DK):  # what fails for one estimator is not true of every one
+        claims = [arithmetic.with_function(part.claim, function) for _, function in arithmetic.SAMPLE_FUNCTIONS]
+    signs = [arithmetic.sign(claim, point) for claim in claims]
+    return -1 in signs or (1 in signs and not part.positive_claim)
+
+
+Z3 = SmtEngine("z3", "z3, SMT-LIB", "z3", ask_z3)
+CVC5 = SmtEngine("cvc5", "cvc5, SMT-LIB", "cvc5", ask_cvc5)

@@ -1,0 +1,119 @@
+"""Two expected gradients, brought to E_policy[c s] with one coefficient c."""
+
+from __future__ import annotations
+
+import sympy as sp
+from sympy import Expr
+
+from proofs.engines.base import CannotExpress
+from proofs.rewriting.trail import Trail, audited, without_constants
+from proofs.statements import ExpectedGradient, Gradient, SampleGradient, Stationary, Total, undetached
+from proofs.steps import SCORE, Expectation, Nabla, Step
+from proofs.symbols import REWARD, RHO, L, M, P, Q
+
+_VARYING = (L, RHO, P, Q, M, REWARD)
+
+
+def _in_ratios(expr: Expr) -> Expr:
+    """With q = p exp(-L) and m = p / rho, logarithms opened."""
+    opened = sp.expand_log(expr, force=True)
+    return sp.expand_log(
+        opened.subs({sp.log(Q): sp.log(P) - L, sp.log(M): sp.log(P) - sp.log(RHO)}).subs(
+            {Q: P * sp.exp(-L), M: P / RHO}
+        ),
+        force=True,
+    )
+
+
+def _tidy(expr: Expr) -> Expr:
+    """The shortest of a few of SymPy's own forms."""
+    forms = (
+        expr,
+        sp.expand(expr),
+        sp.factor_terms(sp.expand(expr)),
+        sp.cancel(expr) if not expr.has(sp.Piecewise) else expr,
+    )
+    return min(forms, key=lambda e: (sp.count_ops(e), len(str(e))))
+
+
+def _coefficient(side: Gradient) -> tuple[list[Step], Expr]:
+    """The steps that write one side as E_policy[c s], and c without the terms the score identity drops."""
+    slope = side.slope()
+    steps = []
+    if side.weight in (P, M):
+        sample = _tidy(_in_ratios(undetached(sp.diff(side.of, P)) * P))
+        drawn = side.weight
+        note = "grad L = s, grad rho = rho s, grad log p = s; what is detached is a number"
+        steps.append(Step("chain rule", Expectation(drawn, sample * SCORE), note, Expectation(drawn, Nabla(side.of))))
+        c = sample
+        if drawn == M:
+            c = _tidy(sp.expand(sample / RHO))
+            steps.append(Step("change of measure", Expectation(P, c * SCORE), "E_sampler[X] = E_policy[X / rho]"))
+        audited(_in_ratios(slope), c, "chain rule")
+    else:
+        c = _tidy(_in_ratios(slope))
+        audited(_in_ratios(slope), c, "log-derivative")
+        note = "grad p = p s, and a sum weighted by p is an expectation under the policy"
+        before = Nabla(Total(side.of)) if side.weight == 1 else Total(side.weight * Nabla(side.of))
+        steps.append(Step("log-derivative", Expectation(P, c * SCORE), note, before))
+    kept = without_constants(c, _VARYING)
+    if kept != sp.expand(c):
+        tidy = _tidy(kept)
+        constant = sp.expand(c - kept)
+        note = f"E_policy[c s] = 0 for the constant c = {constant}"
+        steps.append(Step("score identity", Expectation(P, tidy * SCORE) if tidy != 0 else sp.Integer(0), note))
+        c = tidy
+    return steps, c
+
+
+def rewrite_expected_gradient(statement: ExpectedGradient) -> Trail:
+    """Bring both sides to one coefficient."""
+    if statement.left.of.has(sp.Min, sp.Max, sp.Abs, sp.sign) or statement.right.of.has(
+        sp.Min, sp.Max, sp.Abs, sp.sign
+    ):
+        raise CannotExpress("switches")
+    left_steps, left = _coefficient(statement.left)
+    right_steps, right = _coefficient(statement.right)
+    difference = _settled(left - right)
+    closed = not difference.has(*_VARYING)
+    steps = [*left_steps, *right_steps]
+    if closed and left != right:
+        target = Expectation(P, right * SCORE) if right != 0 else sp.Integer(0)
+        steps.append(Step("algebra", target, "the same coefficient", Expectation(P, left * SCORE)))
+    return Trail(tuple(steps), closed)
+
+
+def _settled(expr: Expr) -> Expr:
+    """SymPy's own simplification, from the cheapest on."""
+    for attempt in (sp.expand, sp.cancel, sp.simplify):
+        expr = attempt(expr)
+        if not expr.has(*_VARYING):
+            return expr
+    return expr
+
+
+def rewrite_sample_gradient(statement: SampleGradient) -> Trail:
+    """Bring both gradients to one multiple of the score."""
+    if statement.left.has(sp.Min, sp.Max) or statement.right.has(sp.Min, sp.Max):
+        raise CannotExpress("switches")
+    steps, coefficients = [], []
+    for side in (statement.left, statement.right):
+        exact = _in_ratios(undetached(sp.diff(side, P)) * P)
+        c = audited(exact, _tidy(exact), "chain rule")
+        coefficients.append(c)
+        note = "grad L = s, grad rho = rho s, grad log p = s; what is detached is a number"
+        steps.append(Step("chain rule", c * SCORE, note, Nabla(side)))
+    left, right = coefficients
+    closed = _settled(left - right) == 0
+    if closed and left != right:
+        steps.append(Step("algebra", right * SCORE, "the same coefficient", left * SCORE))
+    return Trail(tuple(steps), closed)
+
+
+def rewrite_stationary(statement: Stationary) -> Trail:
+    """Put the policy into the force."""
+    force = statement.force.subs(sp.log(P), sp.expand_log(sp.log(statement.policy), force=True))
+    value = sp.simplify(sp.expand(sp.expand_log(force.subs(P, statement.policy), force=True)))
+    closed = not value.has(Q, REWARD)
+    step = Step("substitution", value, f"p = {statement.policy}: the same for every token", statement.force)
+    return Trail((step,), closed)

@@ -1,0 +1,13 @@
+; clip.inside
+; unsat means: the slopes are equal on every token (any vocabulary)
+(set-logic QF_NRA)
+(declare-const c Real)
+(assert (> c 0.0))
+(declare-const e Real)
+(assert (> e 0.0))
+(declare-const p Real)
+(assert (> p 0.0))
+(declare-const t Real)
+(assert (> t 0.0))
+(assert (not (= (+ (* (/ 1.0 2.0) (+ (* (* (- 1.0) e) (+ 1.0 t)) (* (+ 1.0 e) (+ 1.0 t)) (* 2.0 e t)) (ite (> (+ (* (- 2.0) e t) (* (* 2.0 e) (+ 1.0 t))) 0.0) 1.0 (ite (< (+ (* (- 2.0) e t) (* (* 2.0 e) (+ 1.0 t))) 0.0) 0.0 (/ 1.0 2.0))) c) (* (/ 1.0 2.0) (+ (* (* (- 1.0) e) (+ 1.0 t)) (* (+ 1.0 e) (+ 1.0 t)) (* 2.0 e t)) c)) (* (+ (* (* (- 1.0) e) (+ 1.0 t)) (* (+ 1.0 e) (+ 1.0 t)) (* 2.0 e t)) c))))
+(check-sat)

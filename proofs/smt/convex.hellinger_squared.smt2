@@ -1,0 +1,10 @@
+; convex.hellinger_squared
+; unsat means: the expression is positive there, and zero at the declared zeros alone (0 < u < oo)
+(set-logic QF_NRA)
+(declare-const root_u Real)
+(assert (> root_u 0.0))
+(declare-const u Real)
+(assert (> u 0.0))
+(assert (= (* root_u root_u) u))
+(assert (not (> (/ 1.0 4.0) 0.0)))
+(check-sat)

@@ -1,0 +1,10 @@
+; fixed-point.boltzmann
+; unsat means: the force has one value on any two tokens (any vocabulary)
+(set-logic QF_NRA)
+(declare-const R_1 Real)
+(declare-const R_2 Real)
+(declare-const beta Real)
+(assert (> beta 0.0))
+(declare-const log_Z Real)
+(assert (not (= (+ (* (- 1.0) (+ (* (* (- 1.0) log_Z) beta) R_1) beta) (* R_1 beta)) (+ (* (- 1.0) (+ (* (* (- 1.0) log_Z) beta) R_2) beta) (* R_2 beta)))))
+(check-sat)

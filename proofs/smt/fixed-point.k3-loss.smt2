@@ -1,0 +1,10 @@
+; fixed-point.k3-loss
+; unsat means: the force has one value on any two tokens (any vocabulary)
+(set-logic QF_NRA)
+(declare-const Lambda Real)
+(declare-const R_1 Real)
+(declare-const R_2 Real)
+(declare-const beta Real)
+(assert (> beta 0.0))
+(assert (not (= (+ (* (- 1.0) (+ (* (- 1.0) (+ (* (- 1.0) R_1) Lambda)) beta) beta) (* R_1 beta)) (+ (* (- 1.0) (+ (* (- 1.0) (+ (* (- 1.0) R_2) Lambda)) beta) beta) (* R_2 beta)))))
+(check-sat)

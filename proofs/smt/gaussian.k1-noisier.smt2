@@ -1,0 +1,11 @@
+; gaussian.k1-noisier
+; unsat means: the number is positive (this instance)
+(set-logic QF_NRA)
+(declare-const exp_of_0 Real)
+(assert (> exp_of_0 0.0))
+(assert (<= (/ 92933818128874797007.0 26625984684456148992.0) exp_of_0))
+(assert (<= exp_of_0 (/ 28868623322397944400379.0 8270999060616969191424.0)))
+(assert (= (< (/ 5.0 4.0) (/ (- 5.0) 4.0)) (< (* exp_of_0 exp_of_0) 1.0)))
+(assert (= (< (/ (- 5.0) 4.0) (/ 5.0 4.0)) (< 1.0 (* exp_of_0 exp_of_0))))
+(assert (not (> (+ (* (- 1.0) exp_of_0) (/ 7.0 2.0)) 0.0)))
+(check-sat)

@@ -1,0 +1,11 @@
+; gaussian.k3-noisier
+; unsat means: the number is positive (this instance)
+(set-logic QF_NRA)
+(declare-const exp_of_0 Real)
+(assert (> exp_of_0 0.0))
+(assert (<= (/ 3150845454332672957514171906926552921.0 893750000000000000000000000000000000.0) exp_of_0))
+(assert (<= exp_of_0 (/ 1660495554433391054596188679800280840849.0 471006250000000000000000000000000000000.0)))
+(assert (= (< (/ 63.0 50.0) (/ (- 63.0) 50.0)) (< (* exp_of_0 exp_of_0) 1.0)))
+(assert (= (< (/ (- 63.0) 50.0) (/ 63.0 50.0)) (< 1.0 (* exp_of_0 exp_of_0))))
+(assert (not (> (+ (/ (- 88.0) 25.0) exp_of_0) 0.0)))
+(check-sat)

@@ -1,0 +1,12 @@
+; gaussian.k3-tail
+; unsat means: the sides are equal for all values of the symbols (every real value)
+(set-logic QF_NRA)
+(declare-const mu_p Real)
+(declare-const mu_q Real)
+(declare-const sigma_p Real)
+(assert (> sigma_p 0.0))
+(declare-const sigma_q Real)
+(assert (> sigma_q 0.0))
+(declare-const x Real)
+(assert (not (= (+ (* (* (* (+ (* (- 1.0) mu_q) 1.0 x) (+ (* (- 1.0) mu_q) 1.0 x)) (/ 1.0 2.0)) sigma_p sigma_p) (* (* (* (+ (- 1.0) (* (- 1.0) mu_q) x) (+ (- 1.0) (* (- 1.0) mu_q) x)) (/ 1.0 2.0)) sigma_p sigma_p) (* (* (* (+ (* (- 1.0) mu_p) 1.0 x) (+ (* (- 1.0) mu_p) 1.0 x)) (- 1.0)) sigma_q sigma_q) (* (* (* (+ (- 1.0) (* (- 1.0) mu_p) x) (+ (- 1.0) (* (- 1.0) mu_p) x)) (- 1.0)) sigma_q sigma_q) (* (* (* (+ (* (- 1.0) mu_q) x) (+ (* (- 1.0) mu_q) x)) (- 1.0)) sigma_p sigma_p) (* (* (* (+ (* (- 1.0) mu_p) x) (+ (* (- 1.0) mu_p) x)) 2.0) sigma_q sigma_q)) (+ (* (- 2.0) sigma_q sigma_q) (* sigma_p sigma_p)))))
+(check-sat)

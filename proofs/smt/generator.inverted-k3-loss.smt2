@@ -1,0 +1,5 @@
+; generator.inverted-k3-loss
+; unsat means: on any two tokens the slopes of left and right differ by the same number (any vocabulary)
+(set-logic QF_NRA)
+(assert (not (= 0.0 0.0)))
+(check-sat)

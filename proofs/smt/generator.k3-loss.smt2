@@ -1,0 +1,13 @@
+; generator.k3-loss
+; unsat means: on any two tokens the slopes of left and right differ by the same number (any vocabulary)
+(set-logic QF_NRA)
+(declare-const p_1 Real)
+(assert (> p_1 0.0))
+(declare-const p_2 Real)
+(assert (> p_2 0.0))
+(declare-const q_1 Real)
+(assert (> q_1 0.0))
+(declare-const q_2 Real)
+(assert (> q_2 0.0))
+(assert (not (= (* (+ (* (- 1.0) (+ (* (- 1.0) q_1) p_1) q_1) (* (* (- 1.0) q_1) q_1) (* p_1 q_1)) p_2 q_2) (* (+ (* (- 1.0) (+ (* (- 1.0) q_2) p_2) q_2) (* (* (- 1.0) q_2) q_2) (* p_2 q_2)) p_1 q_1))))
+(check-sat)

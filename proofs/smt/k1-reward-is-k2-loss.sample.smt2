@@ -1,0 +1,9 @@
+; k1-reward-is-k2-loss.sample
+; unsat means: the slopes are equal on every token (any vocabulary)
+(set-logic QF_NRA)
+(declare-const log_p Real)
+(declare-const log_q Real)
+(declare-const p Real)
+(assert (> p 0.0))
+(assert (not (= (+ (* (- 1.0) log_q) log_p) (+ (* (- 1.0) log_q) log_p))))
+(check-sat)

@@ -1,0 +1,13 @@
+; k2-loss.differentiated
+; unsat means: on any two tokens the slopes of left and right differ by the same number (any vocabulary)
+(set-logic QF_NRA)
+(declare-const log_p_1 Real)
+(declare-const log_p_2 Real)
+(declare-const log_q_1 Real)
+(declare-const log_q_2 Real)
+(declare-const m_1 Real)
+(assert (> m_1 0.0))
+(declare-const m_2 Real)
+(assert (> m_2 0.0))
+(assert (not (= (* (+ (* (* (* (+ (* (- 1.0) log_q_1) log_p_1) (+ (* (- 1.0) log_q_1) log_p_1)) (/ (- 1.0) 2.0)) m_1) (* (* (- 1.0) log_p_1) m_1) (* log_q_1 m_1) (* (+ (* (* (+ (* (- 1.0) log_q_1) log_p_1) (+ (* (- 1.0) log_q_1) log_p_1)) (/ 1.0 2.0)) (+ (* (- 1.0) log_q_1) log_p_1)) m_1)) m_2) (* (+ (* (* (* (+ (* (- 1.0) log_q_2) log_p_2) (+ (* (- 1.0) log_q_2) log_p_2)) (/ (- 1.0) 2.0)) m_2) (* (* (- 1.0) log_p_2) m_2) (* log_q_2 m_2) (* (+ (* (* (+ (* (- 1.0) log_q_2) log_p_2) (+ (* (- 1.0) log_q_2) log_p_2)) (/ 1.0 2.0)) (+ (* (- 1.0) log_q_2) log_p_2)) m_2)) m_1))))
+(check-sat)

@@ -1,0 +1,9 @@
+; k3-as-loss.sample
+; unsat means: the slopes are equal on every token (any vocabulary)
+(set-logic QF_NRA)
+(declare-const p Real)
+(assert (> p 0.0))
+(declare-const q Real)
+(assert (> q 0.0))
+(assert (not (= (+ (* (- 1.0) q) p) (+ (* (- 1.0) q) p))))
+(check-sat)

@@ -1,0 +1,13 @@
+; k3-value.missed-mass
+; unsat means: the summands differ by a p + b q + c m on every token, and a, b, c times the masses add up (any vocabulary)
+(set-logic QF_NRA)
+(declare-const p Real)
+(assert (> p 0.0))
+(declare-const q Real)
+(assert (> q 0.0))
+(assert (not (= (+ (* (- 1.0) p) q) (+ (* (- 1.0) p) q))))
+(check-sat)
+(reset)
+(set-logic QF_NRA)
+(assert (not (= 0.0 0.0)))
+(check-sat)

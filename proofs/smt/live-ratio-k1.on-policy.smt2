@@ -1,0 +1,13 @@
+; live-ratio-k1.on-policy
+; unsat means: on any two tokens the slopes of left and right differ by the same number (any vocabulary)
+(set-logic QF_NRA)
+(declare-const log_p_1 Real)
+(declare-const log_p_2 Real)
+(declare-const log_q_1 Real)
+(declare-const log_q_2 Real)
+(declare-const p_1 Real)
+(assert (> p_1 0.0))
+(declare-const p_2 Real)
+(assert (> p_2 0.0))
+(assert (not (= (* (+ (* (- 1.0) p_1) (* (* (- 1.0) log_p_1) p_1) (* log_q_1 p_1) (* (+ (+ (* (- 1.0) log_q_1) log_p_1) 1.0) p_1)) p_2) (* (+ (* (- 1.0) p_2) (* (* (- 1.0) log_p_2) p_2) (* log_q_2 p_2) (* (+ (+ (* (- 1.0) log_q_2) log_p_2) 1.0) p_2)) p_1))))
+(check-sat)

@@ -1,0 +1,11 @@
+; live-ratio-k3.sample
+; unsat means: the slopes are equal on every token (any vocabulary)
+(set-logic QF_NRA)
+(declare-const log_p Real)
+(declare-const log_q Real)
+(declare-const p Real)
+(assert (> p 0.0))
+(declare-const q Real)
+(assert (> q 0.0))
+(assert (not (= (+ (+ (* (- 1.0) p) (* (* (- 1.0) log_q) p) (* log_p p) q) (* (- 1.0) q) p) (* (+ (* (- 1.0) log_q) log_p) p))))
+(check-sat)

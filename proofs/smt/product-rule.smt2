@@ -1,0 +1,13 @@
+; product-rule
+; unsat means: on any two tokens the slopes of left and right differ by the same number (any vocabulary)
+(set-logic QF_NRA)
+(declare-const DK_of_0_1 Real)
+(declare-const DK_of_0_2 Real)
+(declare-const K_of_1_1 Real)
+(declare-const K_of_1_2 Real)
+(declare-const p_1 Real)
+(assert (> p_1 0.0))
+(declare-const p_2 Real)
+(assert (> p_2 0.0))
+(assert (not (= (* (+ (* (* (- 1.0) DK_of_0_1) p_1) (* (* (- 1.0) K_of_1_1) p_1) (* (+ DK_of_0_1 K_of_1_1) p_1)) p_2) (* (+ (* (* (- 1.0) DK_of_0_2) p_2) (* (* (- 1.0) K_of_1_2) p_2) (* (+ DK_of_0_2 K_of_1_2) p_2)) p_1))))
+(check-sat)

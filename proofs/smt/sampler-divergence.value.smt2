@@ -1,0 +1,13 @@
+; sampler-divergence.value
+; unsat means: the summands differ by a p + b q + c m on every token, and a, b, c times the masses add up (any vocabulary)
+(set-logic QF_NRA)
+(declare-const m Real)
+(assert (> m 0.0))
+(declare-const p Real)
+(assert (> p 0.0))
+(assert (not (= (+ (* (- 1.0) m) p) (+ (* (- 1.0) m) p))))
+(check-sat)
+(reset)
+(set-logic QF_NRA)
+(assert (not (= 0.0 0.0)))
+(check-sat)

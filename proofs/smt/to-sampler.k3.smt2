@@ -1,0 +1,13 @@
+; to-sampler.k3
+; unsat means: on any two tokens the slopes of left and right differ by the same number (any vocabulary)
+(set-logic QF_NRA)
+(declare-const m_1 Real)
+(assert (> m_1 0.0))
+(declare-const m_2 Real)
+(assert (> m_2 0.0))
+(declare-const p_1 Real)
+(assert (> p_1 0.0))
+(declare-const p_2 Real)
+(assert (> p_2 0.0))
+(assert (not (= (* (+ (* (+ (* (- 1.0) m_1) p_1) m_1) (* m_1 m_1)) p_2 m_2) (* (+ (* (+ (* (- 1.0) m_2) p_2) m_2) (* m_2 m_2)) p_1 m_1))))
+(check-sat)
