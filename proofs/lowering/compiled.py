@@ -1,4 +1,4 @@
-"""Numeric functions generated from the formulas, accurate to the last digits.
+"""A NumPy function of any formula, made when it is asked for.
 
 Three things are done to an expression on the way to NumPy: exp(x) - 1, log(1 + x) and
 log(1 + exp(x)) become expm1, log1p and logaddexp (sympy.codegen.rewriting); where the result still
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, reduce
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import mpmath
 import numpy as np
@@ -21,10 +21,6 @@ from sympy import Expr, Symbol, exp, log
 from sympy.codegen.numpy_nodes import logaddexp
 from sympy.codegen.rewriting import expm1_opt, log1p_opt, optimize
 
-from proofs.divergences import OBJECTIVES
-from proofs.estimators import Estimator
-from proofs.normal_form import normal_form
-from proofs.symbols import L, U
 from proofs.taylor import NotAnalytic, numeric_taylor
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -42,6 +38,7 @@ _KINKS = (sp.Abs, sp.sign, sp.Min, sp.Max, sp.Piecewise, sp.Heaviside)
 def compile_numpy(expr: Expr, symbols: Sequence[Symbol]) -> Function:
     """Return a float64 NumPy function of the symbols, in this order, that broadcasts.
 
+    >>> from proofs.symbols import L
     >>> print(f"{compile_numpy(exp(-L) - 1 + L, [L])(1e-8):.12e}")
     4.999999983333e-17
     """
@@ -136,43 +133,3 @@ def _width(tail: list[float]) -> float:
     while tail and max(abs(c) * width**n for n, c in enumerate(tail) if n >= len(tail) - 3) > 1e-18 * abs(tail[0]):
         width /= 2
     return width
-
-
-@lru_cache(maxsize=64)
-def coefficient_function(objective: str) -> Function:
-    """Return the coefficient of a named objective as a NumPy function of L."""
-    return compile_numpy(OBJECTIVES[objective].coefficient, [L])
-
-
-def estimator_function(estimator: Estimator) -> Function:
-    """Return the value of an estimator as a NumPy function of L."""
-    return compile_numpy(estimator.value, [L])
-
-
-@lru_cache(maxsize=64)
-def divergence_function(objective: str) -> Callable[[Input, Input], Array]:
-    """Return D(log policy, log reference) of a named objective, summed over the last axis.
-
-    Both have full support. Each term is f(u) - f'(1) (u - 1), which no cancellation across tokens
-    can harm because it is 0 only at u = 1; it is weighted by the larger of the two probabilities.
-    """
-    generator = OBJECTIVES[objective].generator
-    slope = sp.diff(generator, U).subs(U, 1)
-    term = (generator - slope * (U - 1)).subs(U, exp(L))
-    below = compile_numpy(_smoothed(term), [L])
-    above = compile_numpy(_smoothed(term * exp(-L)), [L])
-
-    def value(log_policy: Input, log_reference: Input) -> Array:
-        p, q = np.asarray(log_policy, np.float64), np.asarray(log_reference, np.float64)
-        ratio = p - q
-        weighted = np.where(ratio > 0, np.exp(p), np.exp(q))
-        parts = weighted * np.where(ratio > 0, above(np.maximum(ratio, 0.0)), below(np.minimum(ratio, 0.0)))
-        total: Any = parts.sum(axis=-1)
-        return np.asarray(total, np.float64)
-
-    return value
-
-
-def _smoothed(term: Expr) -> Expr:
-    """Kinks are kept as they are; the rest is expanded so that no large factors cancel."""
-    return term if term.has(*_KINKS) else normal_form(term).expr

@@ -1,0 +1,1 @@
+"""Code that `python -m proofs.lowering.regenerate` writes; not to be edited."""
