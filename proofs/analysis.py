@@ -17,16 +17,18 @@ import sympy as sp
 from sympy import Expr, FiniteSet, Interval, Rational, S, Set
 
 from proofs.cells import TooManyCells, between, cells
+from proofs.decide import Undecided, is_zero
 from proofs.normal_form import TooLarge, normal_form
 from proofs.patience import TimeIsUp, at_most
 from proofs.roots import Undetermined, limit, real_roots
 from proofs.symbols import L
-from proofs.taylor import NotAnalytic, exact_taylor, numeric_taylor
+from proofs.taylor import NotAnalytic, exact_taylor, numeric_taylor, to_mpf
 
 NOT_ANALYTIC = "not analytic at L = 0"
 UNKNOWN = "unknown"
 _ATTEMPT_SECONDS = 2.0
 _DIGITS = 30
+_LONG = 24
 _PROBES = tuple(Rational(n, 3) for n in (-60, -24, -12, -7, -4, -2, -1, 0, 1, 2, 4, 7, 12, 24, 60))
 
 
@@ -55,9 +57,12 @@ class _Run:
 def series_at_zero(c: Expr, order: int = 3) -> str:
     """Return the expansion of c at L = 0 up to this order, as text."""
     try:
-        coefficients = _coefficients(_smooth_at_zero(c), order)
-    except (NotAnalytic, Undetermined):
-        return NOT_ANALYTIC
+        smooth = _smooth_at_zero(c)
+        if smooth is None:
+            return NOT_ANALYTIC
+        coefficients = _coefficients(smooth, order)
+    except (NotAnalytic, Undetermined, Undecided):
+        return UNKNOWN
     terms = sp.Add(*(a * L**n for n, a in enumerate(coefficients)))
     return str(terms + sp.Order(L ** (order + 1)))
 
@@ -71,11 +76,14 @@ def _coefficients(smooth: Expr, order: int) -> list[Expr]:
         return [sp.Float(str(mpmath.nstr(a, 6)), 6) for a in numeric_taylor(smooth, L, order)]
 
 
-def _smooth_at_zero(c: Expr) -> Expr:
-    for piece in _pieces(c):
-        if piece.low < 0 and piece.high > 0:
-            return piece.expr
-    raise NotAnalytic("L = 0 is the end of a piece")
+def _smooth_at_zero(c: Expr) -> Expr | None:
+    """The expression around L = 0; None where two that differ meet there."""
+    near = [p for p in _pieces(c) if p.low <= 0 and p.high >= 0]
+    first = near[0].expr
+    for piece in near[1:]:
+        if not is_zero(piece.expr - (first.subs(L, 0) if piece.is_point else first)):
+            return None
+    return first
 
 
 @lru_cache(maxsize=256)
@@ -156,6 +164,23 @@ def is_flat_at_zero(c: Expr) -> bool | None:
     return all(not normal_form(p.expr - near[0].expr).terms for p in near)
 
 
+def dead_intervals(c: Expr) -> tuple[str, ...] | None:
+    """Return the intervals of L on which c is exactly 0, as text; None where they are not known."""
+    try:
+        pieces = _pieces(c)
+    except Undetermined:
+        return None
+    found: list[tuple[Expr, Expr]] = []
+    for piece in pieces:
+        if piece.is_point or normal_form(piece.expr).terms:
+            continue
+        if found and found[-1][1] == piece.low:
+            found[-1] = (found[-1][0], piece.high)
+        else:
+            found.append((piece.low, piece.high))
+    return tuple(f"({_value_text(low)}, {_value_text(high)})" for low, high in found)
+
+
 def value_range(c: Expr) -> Set | None:
     """Return the values that c takes on the real line, or None where they are not known."""
     try:
@@ -192,7 +217,8 @@ def _set_text(part: Set) -> str:
 
 
 def _value_text(value: Expr) -> str:
-    return str(value.evalf(6)) if value.has(sp.Float) else str(value)
+    text = str(value)
+    return str(value.evalf(6)) if value.has(sp.Float) or len(text) > _LONG else text
 
 
 def _runs(piece: _Piece) -> list[_Run]:
@@ -204,9 +230,15 @@ def _runs(piece: _Piece) -> list[_Run]:
     runs = []
     for index in range(len(edges) - 1):
         inside = slope.subs(L, between(edges[index], edges[index + 1])).evalf(_DIGITS)
-        direction = 0 if normal_form(slope).terms == {} else int(sp.sign(inside))
+        direction = 0 if normal_form(slope).terms == {} else _direction(inside)
         runs.append(_Run(values[index], values[index + 1], direction))
     return runs
+
+
+def _direction(slope: Expr) -> int:
+    if not slope.is_comparable or slope.is_zero or abs(slope) < sp.Float("1e-80"):
+        raise Undetermined("the sign of a slope")
+    return int(sp.sign(slope))
 
 
 def _critical_points(expr: Expr) -> list[Expr]:
@@ -244,9 +276,25 @@ def _limit(expr: Expr, place: Expr, side: int) -> Expr:
             value = sp.limit(expr, L, place, "+" if side > 0 else "-")
     except (TimeIsUp, NotImplementedError, ValueError, RecursionError) as error:
         raise Undetermined(f"the limit at {place}") from error
-    if not (value.is_number and value.is_extended_real):
+    if not (value.is_number and value.is_extended_real) or not _is_approached(expr, place, value):
         raise Undetermined(f"the limit at {place}")
     return value
+
+
+def _is_approached(expr: Expr, place: Expr, value: Expr) -> bool:
+    """Whether numbers far out agree with a limit at infinity: SymPy's limits are not always right."""
+    if place.is_finite:
+        return True
+    function = sp.lambdify(L, expr, "mpmath")
+    with mpmath.workdps(_DIGITS):
+        try:
+            near, far = (function(int(sp.sign(place)) * mpmath.mpf(x)) for x in (400, 4000))
+        except (ArithmeticError, ValueError, TypeError):
+            return False
+        if value.is_infinite:
+            return bool(far * int(sp.sign(value)) > 0 and abs(far) > abs(near))
+        aim = to_mpf(value, _DIGITS)
+        return bool(abs(far - aim) <= (1 + abs(aim)) / 50 and abs(far - aim) <= abs(near - aim))
 
 
 def _number(value: Expr) -> Expr:

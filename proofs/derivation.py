@@ -1,23 +1,34 @@
-"""Everything that is derived of one estimator: as loss and in reward, on- and off-policy."""
+"""Everything that is derived of one estimator: as loss and in reward, on- and off-policy.
+
+As loss it is differentiated as code differentiates it: at a jump, as that of sign(L), the gradient is
+the one beside it, and none of it is a delta function.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
+import sympy as sp
 from sympy import Expr
 
-from proofs.analysis import UNKNOWN, monotone, range_text, series_at_zero
+from proofs.analysis import UNKNOWN, dead_intervals, monotone, range_text, series_at_zero
 from proofs.calculus import on_policy, sample_coefficient, under_policy
 from proofs.divergences import UNNAMED, Naming, generator_of, is_true_divergence, name_coefficient
 from proofs.estimators import Estimator
 from proofs.forms import Correction, Form, Placement
-from proofs.patience import Budget
+from proofs.patience import Budget, TimeIsUp, at_most
 
 SCHEMA = "kl-oracle/derivation/1"
-_SECONDS = 3.0
-_STEP = 0.8
+_SECONDS = 2.6
+_STEP = 0.7
+_COEFFICIENT_SECONDS = 1.2
+T = TypeVar("T")
+
+
+class OutOfReach(ArithmeticError):
+    """The coefficients themselves were not found within the time given."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,7 @@ class PlacementDerivation:
     series: str
     range: str
     monotone: bool | None
+    dead: tuple[str, ...] | None
     off_policy: Mapping[Correction, OffPolicy]
 
 
@@ -50,37 +62,104 @@ class Derivation:
     as_loss: PlacementDerivation
     in_reward: PlacementDerivation
 
+    def _repr_latex_(self) -> str:
+        """Return the formulas for a notebook."""
+        from proofs.report.jupyter import derivation_latex
+
+        return derivation_latex(self)
+
+    def _repr_html_(self) -> str:
+        """Return both placements, side by side, for a notebook."""
+        from proofs.report.jupyter import derivation_html
+
+        return derivation_html(self)
+
 
 def derive(estimator: Estimator) -> Derivation:
-    """Derive every form of an estimator. What cannot be found in time is left open, never guessed."""
+    """Derive every form of an estimator. What cannot be found in time is left open, never guessed.
+
+    Raises OutOfReach where not even the coefficients are found.
+    """
+    coefficients = _coefficients(estimator)
     budget = Budget(_SECONDS)
-    return Derivation(
-        estimator,
-        _placement(estimator, Placement.LOSS, budget),
-        _placement(estimator, Placement.REWARD, budget),
-    )
+    as_loss, in_reward = (_placement(coefficients[p], budget) for p in (Placement.LOSS, Placement.REWARD))
+    return Derivation(estimator, as_loss, in_reward)
 
 
-def _placement(estimator: Estimator, placement: Placement, budget: Budget) -> PlacementDerivation:
-    c = on_policy(sample_coefficient(Form(estimator, placement)))
-    off_policy = {}
-    for correction in Correction:
-        g = sample_coefficient(Form(estimator, placement, correction))
-        off_policy[correction] = OffPolicy(g, _name(under_policy(g), budget))
+@dataclass(frozen=True)
+class _Coefficients:
+    """On-policy, and for each correction on a sampler's token and under the policy."""
+
+    on_policy: Expr
+    sampled: Mapping[Correction, Expr]
+    under_policy: Mapping[Correction, Expr]
+
+
+def _of_placement(estimator: Estimator, placement: Placement) -> _Coefficients:
+    sampled = {c: sample_coefficient(Form(estimator, placement, c)) for c in Correction}
+    return _Coefficients(on_policy(sampled[Correction.NONE]), sampled, {c: under_policy(g) for c, g in sampled.items()})
+
+
+def _coefficients(estimator: Estimator) -> dict[Placement, _Coefficients]:
+    try:
+        with at_most(_COEFFICIENT_SECONDS, untimed=True):
+            differentiated = replace(estimator, value=_without_signs(estimator.value))
+            chosen = {Placement.LOSS: differentiated, Placement.REWARD: estimator}
+            return {p: _of_placement(k, p) for p, k in chosen.items()}
+    except TimeIsUp as late:
+        raise OutOfReach("its derivative is not found in time") from late
+
+
+def _without_signs(value: Expr) -> Expr:
+    """Write sign(x) as a number on each side, so that its derivative is 0."""
+
+    def sides(x: Expr) -> Expr:
+        return sp.Piecewise((-1, x < 0), (1, x > 0), (0, True))
+
+    return value.replace(sp.sign, sides)
+
+
+def _placement(found: _Coefficients, budget: Budget) -> PlacementDerivation:
+    c = found.on_policy
     return PlacementDerivation(
         c,
         _name(c, budget),
-        budget.attempt(_STEP, lambda: generator_of(c), None),
-        budget.attempt(_STEP, lambda: is_true_divergence(c), None),
-        budget.attempt(_STEP, lambda: series_at_zero(c), UNKNOWN),
-        budget.attempt(_STEP, lambda: range_text(c), UNKNOWN),
-        budget.attempt(_STEP, lambda: monotone(c), None),
-        off_policy,
+        _attempt(budget, lambda: generator_of(c), None),
+        _attempt(budget, lambda: is_true_divergence(c), None),
+        _attempt(budget, lambda: series_at_zero(c), UNKNOWN),
+        _attempt(budget, lambda: range_text(c), UNKNOWN),
+        _attempt(budget, lambda: monotone(c), None),
+        _attempt(budget, lambda: dead_intervals(c), None),
+        {c: OffPolicy(g, _name(found.under_policy[c], budget)) for c, g in found.sampled.items()},
     )
 
 
+def _attempt(budget: Budget, make: Callable[[], T], otherwise: T) -> T:
+    """What SymPy cannot do it says in many ways; each leaves the answer open."""
+
+    def tried() -> T:
+        try:
+            return make()
+        except Exception:
+            return otherwise
+
+    return budget.attempt(_STEP, tried, otherwise)
+
+
 def _name(c: Expr, budget: Budget) -> Naming:
-    return budget.attempt(_STEP, lambda: name_coefficient(c), Naming(UNNAMED))
+    return _attempt(budget, lambda: name_coefficient(c), Naming(UNNAMED))
+
+
+def dead_text(derivation: Derivation) -> str:
+    """Return, in one line, where the gradient is exactly 0 in each placement."""
+    sides = (("as loss", derivation.as_loss), ("in reward", derivation.in_reward))
+    return "gradient exactly 0: " + "; ".join(f"{name} {_dead(side.dead)}" for name, side in sides)
+
+
+def _dead(intervals: tuple[str, ...] | None) -> str:
+    if intervals is None:
+        return "undecided"
+    return "for L in " + ", ".join(intervals) if intervals else "on no interval of L"
 
 
 def to_json(derivation: Derivation, written: str) -> dict[str, Any]:
@@ -103,6 +182,7 @@ def _placement_json(placement: PlacementDerivation) -> dict[str, Any]:
         "series": placement.series,
         "range": placement.range,
         "monotone": placement.monotone,
+        "dead": None if placement.dead is None else list(placement.dead),
         "off_policy": {str(c): placement.off_policy[c].naming.objective for c in corrections},
         "off_policy_forms": {
             str(correction): {"coefficient": str(form.coefficient), **_naming_json(form.naming)}

@@ -17,6 +17,8 @@ from typing import Any, NoReturn
 
 import sympy as sp
 
+from proofs.domain import Need, violated_at
+from proofs.patience import TimeIsUp, at_most
 from proofs.symbols import L
 
 SAMPLES = (0.0, -1.75, -0.375, 0.3125, 1.875)
@@ -27,6 +29,8 @@ MAX_POWER = 16
 MAX_DEGREE = 64
 MAX_NUMBER = 10**6
 MAX_ARGUMENTS = 8
+MAX_DIGITS = 60
+_SECONDS = 1.2
 MAX_EXP_NESTING = 2
 
 _LEGEND = "an estimator is an expression in L = log(policy/reference)"
@@ -38,7 +42,17 @@ _NAMES: dict[str, tuple[sp.Expr, Callable[[float], float]]] = {
 
 
 def _clamp(x: sp.Expr, low: sp.Expr, high: sp.Expr) -> sp.Expr:
+    if low.is_Rational and high.is_Rational and low <= high and not x.is_number:
+        return sp.Piecewise((low, x < low), (high, x > high), (x, True))  # at the ends the gradient is that of x
     return sp.Min(sp.Max(x, low), high)
+
+
+def _huber(x: sp.Expr, width: sp.Expr) -> sp.Expr:
+    return sp.Piecewise((x**2 / 2, sp.Abs(x) <= width), (width * (sp.Abs(x) - width / 2), True))
+
+
+def _huber_number(x: float, width: float) -> float:
+    return x * x / 2 if abs(x) <= width else width * (abs(x) - width / 2)
 
 
 def _sign(x: float) -> float:
@@ -59,8 +73,13 @@ _FUNCTIONS: dict[str, tuple[int, Callable[..., sp.Expr], Callable[..., float]]] 
     "log1p": (1, lambda x: sp.log(1 + x), math.log1p),
     "Min": (0, sp.Min, min),
     "Max": (0, sp.Max, max),
+    "min": (0, sp.Min, min),
+    "max": (0, sp.Max, max),
     "clamp": (3, _clamp, lambda x, low, high: min(max(x, low), high)),
+    "clip": (3, _clamp, lambda x, low, high: min(max(x, low), high)),
+    "huber": (2, _huber, _huber_number),
 }
+_NEEDS = {"log": Need.POSITIVE, "log1p": Need.POSITIVE, "sqrt": Need.NOT_NEGATIVE}
 _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -75,7 +94,9 @@ _COMPARISONS: dict[type[ast.cmpop], tuple[Callable[..., sp.Basic], Callable[...,
     ast.Gt: (sp.Gt, lambda a, b: a > b),
     ast.GtE: (sp.Ge, lambda a, b: a >= b),
 }
-ALLOWED = f"names {', '.join(_NAMES)}; + - * / ** (or ^); {', '.join([*_FUNCTIONS, 'Piecewise'])}"
+ALLOWED = (
+    f"names {', '.join(_NAMES)}, k1, k2, k3, abs; + - * / ** (or ^); {', '.join([*_FUNCTIONS, 'where', 'Piecewise'])}"
+)
 
 
 class EstimatorError(ValueError):
@@ -100,6 +121,9 @@ class _Condition:
     exp_nesting: int = 0
 
 
+_ALWAYS = _Condition(sp.true, (True,) * len(SAMPLES))
+
+
 def read_expression(text: str) -> sp.Expr:
     """Return the expression in L that `text` writes, or raise EstimatorError."""
     source = text.strip()
@@ -108,9 +132,15 @@ def read_expression(text: str) -> sp.Expr:
     if len(source) > MAX_LENGTH:
         raise EstimatorError(f"{len(source)} characters: an estimator has at most {MAX_LENGTH}")
     for column, character in enumerate(source, 1):
+        if character == "|":
+            raise EstimatorError(f"'|' at column {column}: an absolute value is written abs(L)")
         if not (" " <= character <= "~"):
             raise EstimatorError(f"unexpected {character!r} at column {column}: {_LEGEND}")
-    return _Reader(source).read()
+    try:
+        with at_most(_SECONDS, untimed=True):
+            return _Reader(source).read()
+    except TimeIsUp:
+        raise EstimatorError(f"takes too long to read: {_LEGEND}") from None
 
 
 class _Reader:
@@ -147,11 +177,20 @@ class _Reader:
             value = self.number(tree.body, 0)
         except EstimatorError:
             raise
-        except (ArithmeticError, ValueError, TypeError, RecursionError, AttributeError):
+        except Exception:  # SymPy says in many ways that it cannot
             raise EstimatorError(f"cannot be made a formula: {_LEGEND}") from None
         if value.expr.has(sp.zoo, sp.nan, sp.oo, -sp.oo, sp.I):
             raise EstimatorError(f"not a finite real number: {_LEGEND}")
+        if any(max(abs(n.p), n.q) > 10**MAX_DIGITS for n in value.expr.atoms(sp.Rational)):
+            raise EstimatorError(f"a number that is too large: at most {MAX_DIGITS} digits")
         return value.expr
+
+    def needs(self, node: ast.AST, operand: sp.Expr, need: Need) -> None:
+        """Refuse an operand that is not what it has to be for some real L."""
+        place = violated_at(operand, need)
+        if place is not None:
+            what = "a divisor" if need is Need.NOT_ZERO else "the argument of a logarithm or root"
+            self.fail(node, f"{what} that {need.value} when L = {place:.6g}", "an estimator is real for every real L")
 
     def visit(self, node: ast.AST, depth: int) -> _Value | _Condition:
         if depth > MAX_DEPTH:
@@ -168,6 +207,8 @@ class _Reader:
             return self.call(node, depth)
         if isinstance(node, ast.Compare):
             return self.compare(node, depth)
+        if isinstance(node, ast.IfExp):
+            return self.choice(node.test, node.body, node.orelse, depth)
         kind = type(node).__name__.lower()
         self.fail(node, f"{kind} is not allowed", f"allowed are {ALLOWED}")
 
@@ -189,6 +230,12 @@ class _Reader:
         return _Value(exact, (float(value),) * len(SAMPLES))
 
     def name(self, node: ast.Name) -> _Value:
+        from proofs.estimators import ESTIMATORS
+
+        known = ESTIMATORS.get(node.id.lower())
+        if known is not None:
+            values = tuple(float(known.value.subs(L, sp.Rational(x))) for x in SAMPLES)
+            return _Value(known.value, values, 2, int(known.value.has(sp.exp)))
         if node.id not in _NAMES:
             hint = f"; {node.id} is a function" if node.id in _FUNCTIONS else ""
             self.fail(node, f"unknown name {node.id!r}", _LEGEND + hint)
@@ -219,10 +266,17 @@ class _Reader:
         if divides and divisor.is_zero:
             self.fail(node.right, "a division by zero")
         build = _OPERATORS[type(node.op)]
+        values = self.sample(node, build, left.values, right.values)
+        if divides:
+            self.needs(node, divisor, Need.NOT_ZERO)
+        elif isinstance(node.op, ast.Pow) and right.expr.q != 1:
+            self.needs(node, left.expr, Need.NOT_NEGATIVE)
+        if isinstance(node.op, ast.Pow) and divides and right.expr.q != 1:
+            self.needs(node, left.expr, Need.POSITIVE)
         expr = build(left.expr, right.expr)
         if degree > MAX_DEGREE or (expr.is_Rational and max(abs(expr.p), expr.q) > MAX_NUMBER**4):
             self.fail(node, "a power that is too large", f"degree at most {MAX_DEGREE}")
-        return _Value(expr, self.sample(node, build, left.values, right.values), degree, nesting)
+        return _Value(expr, values, degree, nesting)
 
     def power(self, node: ast.AST, power: sp.Expr) -> int:
         """The size of an exponent, which is a small rational number."""
@@ -257,6 +311,11 @@ class _Reader:
             self.fail(node, f"{name} takes plain arguments only")
         if name == "Piecewise":
             return self.piecewise(node, depth)
+        if name == "where":
+            if len(node.args) != 3:
+                self.fail(node, f"where takes 3 arguments (condition, value, value), not {len(node.args)}")
+            test, yes, no = node.args
+            return self.choice(test, yes, no, depth)
         if name not in _FUNCTIONS:
             self.fail(node, f"unknown function {name!r}", f"allowed are {ALLOWED}")
         arity, build, numeric = _FUNCTIONS[name]
@@ -271,7 +330,18 @@ class _Reader:
                 self.fail(node, "exponentials nested too deeply", f"at most {MAX_EXP_NESTING} levels")
         reached = numeric if len(parts) > 1 or arity else lambda x: x
         values = self.sample(node, reached, *(part.values for part in parts))
+        if name in _NEEDS:
+            self.needs(node, parts[0].expr + (1 if name == "log1p" else 0), _NEEDS[name])
+        if name == "huber":
+            degree *= 2
+            if not (parts[1].expr.is_Rational and parts[1].expr > 0):
+                self.fail(node.args[1], "the width of huber", "a positive number")
         return _Value(build(*(part.expr for part in parts)), values, degree, nesting)
+
+    def choice(self, test: ast.AST, yes: ast.AST, no: ast.AST, depth: int) -> _Value:
+        """`where(condition, yes, no)`, and Python's own `yes if condition else no`."""
+        condition = self.condition(test, depth + 1)
+        return self.branches([(self.number(yes, depth + 1), condition), (self.number(no, depth + 1), _ALWAYS)])
 
     def piecewise(self, node: ast.Call, depth: int) -> _Value:
         branches: list[tuple[_Value, _Condition]] = []
@@ -284,6 +354,10 @@ class _Reader:
             branches.append((value, condition))
         if branches[-1][1].expr is not sp.true:
             self.fail(node, "Piecewise without a last branch", "end it with (value, True)")
+        return self.branches(branches)
+
+    def branches(self, branches: list[tuple[_Value, _Condition]]) -> _Value:
+        """The first value whose condition holds; the last condition always does."""
         values = tuple(
             next(value.values[i] for value, condition in branches if condition.values[i]) for i in range(len(SAMPLES))
         )
@@ -294,7 +368,7 @@ class _Reader:
 
     def condition(self, node: ast.AST, depth: int) -> _Condition:
         if isinstance(node, ast.Constant) and node.value is True:
-            return _Condition(sp.true, (True,) * len(SAMPLES))
+            return _ALWAYS
         value = self.visit(node, depth)
         if isinstance(value, _Value):
             self.fail(node, "not a condition", "a condition compares two expressions, or is True")

@@ -51,6 +51,7 @@ def test_k3():
         "series": "L - L**2/2 + L**3/6 + O(L**4)",
         "range": "(-oo, 1)",
         "monotone": True,
+        "dead": [],
         "off_policy": {"none": "unnamed", "detached": "forward_kl", "differentiated": "reverse_kl"},
     }
     assert forms["differentiated"]["coefficient"] == "L*rho"
@@ -154,3 +155,38 @@ def test_awkward_estimators_end_in_a_record(text):
 
 def test_api():
     assert derive_forms(K3).as_loss.naming.objective == "forward_kl"
+
+
+@pytest.mark.parametrize(
+    ("text", "loss", "reward"),
+    [
+        ("k3", [], []),
+        ("clamp(k1, -2, 3)", ["(-oo, -2)", "(3, oo)"], []),
+        ("clamp(k3, -10, 10)", ["(-oo, -2.61087)", "(11.0000, oo)"], []),
+        ("Max(L, 0)", ["(-oo, 0)"], ["(-oo, 0)"]),
+        ("7", ["(-oo, oo)"], []),
+    ],
+)
+def test_where_the_gradient_is_dead(text, loss, reward):
+    record = derived(text)
+    assert (record["as_loss"]["dead"], record["in_reward"]["dead"]) == (loss, reward)
+    line = next(line for line in run(text).stdout.splitlines() if line.startswith("gradient exactly 0"))
+    for interval in loss + reward:
+        assert interval in line
+    assert ("on no interval" in line) == (not loss or not reward)
+
+
+def test_names_inside_expressions_mean_the_estimators():
+    assert derived("k1 + 0*k2")["as_loss"] == derived("k1")["as_loss"]
+    assert derived("2*k2 - k1**2")["as_loss"]["objective"] == "zero"
+    assert derived("Low_Var_KL + 0")["as_loss"] == derived("k3")["as_loss"]
+    assert derived("abs + 0")["as_loss"] == derived("abs(L)")["as_loss"]
+
+
+def test_a_jump_is_differentiated_as_code_does():
+    """The gradient of sign(L) is 0 beside the jump, and no delta function at it."""
+    record = derived("sign(L)")
+    assert record["as_loss"]["coefficient"] == "0"
+    assert record["as_loss"]["objective"] == "zero"
+    assert record["in_reward"]["objective"] == "total_variation"
+    assert "Delta" not in str(derived("L*sign(L)"))

@@ -13,12 +13,13 @@ from proofs.divergences import OBJECTIVES, UNNAMED, ZERO, Naming
 from proofs.forms import Correction
 
 MAX_WIDTH = 100
-_WEIGHTS = {
+WEIGHTS = {
     Correction.NONE: "no weight",
     Correction.DETACHED: "sg(rho)",
     Correction.DIFFERENTIATED: "rho",
     Correction.TRUNCATED: "sg(min(rho, C))",
 }
+"""How each correction weights a token."""
 _NOTE = (
     "L = log(policy/reference), u = exp(L), rho = policy/sampler, s the score of the token that was "
     "drawn; sg(x) is x detached. One token, or a whole answer taken as one; policies of full "
@@ -38,7 +39,7 @@ def print_derivation(derivation: Derivation, written: str, console: Console) -> 
     sides = (derivation.as_loss, derivation.in_reward)
     for title, cells in _on_policy_rows(sides):
         table.add_row(title, *(Text(cell) for cell in cells))
-    for correction, weight in _WEIGHTS.items():
+    for correction, weight in WEIGHTS.items():
         forms = [side.off_policy[correction] for side in sides]
         table.add_section()
         names = (Text(objective_text(form.naming)) for form in forms)
@@ -55,10 +56,10 @@ def _on_policy_rows(
         ("on-policy", tuple(objective_text(side.naming) for side in sides)),
         ("coefficient of s", tuple(f"g = {side.coefficient}" for side in sides)),
         ("generator", tuple(_generator_text(side) for side in sides)),
-        ("true f-divergence", tuple(_divergence_text(side) for side in sides)),
+        ("true f-divergence", tuple(divergence_text(side) for side in sides)),
         ("series at L = 0", tuple(side.series for side in sides)),
         ("range of g", tuple(side.range for side in sides)),
-        ("g never decreases", tuple(_yes_no(side.monotone) for side in sides)),
+        ("g never decreases", tuple(yes_no(side.monotone) for side in sides)),
     ]
 
 
@@ -85,7 +86,8 @@ def _generator_text(side: PlacementDerivation) -> str:
     return "no closed form found" if side.generator is None else f"f(u) = {side.generator}"
 
 
-def _divergence_text(side: PlacementDerivation) -> str:
+def divergence_text(side: PlacementDerivation) -> str:
+    """Return whether the objective is an f-divergence, and why not."""
     if side.naming.objective == ZERO:
         return "none: f is affine"
     if side.true_divergence is None:
@@ -95,5 +97,6 @@ def _divergence_text(side: PlacementDerivation) -> str:
     return "no: f is affine around u = 1" if side.monotone else "no: f is not convex"
 
 
-def _yes_no(answer: bool | None) -> str:
+def yes_no(answer: bool | None) -> str:
+    """Return an answer that may have been left open, in a word."""
     return "undecided" if answer is None else "yes" if answer else "no"
