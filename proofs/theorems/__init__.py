@@ -17,8 +17,11 @@ def catalogue() -> tuple[Theorem, ...]:
         gaussians,
         identities,
         lemmas,
+        off_policy_sequences,
         refutations,
+        sequences,
         table,
+        token_fields,
         values,
     )
 
@@ -32,12 +35,15 @@ def catalogue() -> tuple[Theorem, ...]:
         *fixed_points.THEOREMS,
         *gaussians.THEOREMS,
         *refutations.THEOREMS,
+        *sequences.THEOREMS,
+        *token_fields.THEOREMS,
+        *off_policy_sequences.THEOREMS,
     )
 
 
 @cache
 def false_statements() -> tuple[Theorem, ...]:
     """Return the false statements that every engine has to refuse."""
-    from proofs.theorems import fallacies
+    from proofs.theorems import fallacies, sequence_fallacies
 
-    return (*fallacies.THEOREMS,)
+    return (*fallacies.THEOREMS, *sequence_fallacies.THEOREMS)

@@ -11,6 +11,7 @@ from proofs.engines.base import TableEngine
 from proofs.engines.explicit.gradients import prove_expected_gradient, prove_sample_gradient, prove_stationary
 from proofs.engines.explicit.scalars import prove_derivative, prove_gaussian_mean, prove_identity
 from proofs.engines.explicit.values import prove_value
+from proofs.engines.sequences.explicit import prove_explicitly
 from proofs.ledger import UNSUPPORTED, Finding, Outcome
 from proofs.statements import (
     DerivativeAt,
@@ -19,6 +20,8 @@ from proofs.statements import (
     Identity,
     Lemma,
     SampleGradient,
+    SequenceGradient,
+    SequenceValue,
     Stationary,
     Value,
 )
@@ -45,6 +48,8 @@ EXPLICIT = TableEngine(
         Identity: prove_identity,
         DerivativeAt: prove_derivative,
         GaussianMean: prove_gaussian_mean,
+        SequenceGradient: prove_explicitly,
+        SequenceValue: prove_explicitly,
         Lemma: _prove_lemma,
     },
 )

@@ -1,4 +1,7 @@
-"""The prover: SymPy's normal form of exponential polynomials (`proofs.normal_form`), for any vocabulary."""
+"""The prover: SymPy's normal form of exponential polynomials (`proofs.normal_form`), for any vocabulary.
+
+Whole answers are reduced token by token (`proofs.engines.sequences.reduction`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from proofs.engines.prover.gaussian import prove_gaussian_mean
 from proofs.engines.prover.gradients import prove_expected_gradient, prove_sample_gradient, prove_stationary
 from proofs.engines.prover.scalars import prove_derivative, prove_identity, prove_inequality, prove_instance
 from proofs.engines.prover.values import prove_value
+from proofs.engines.sequences.reduction import prove_by_reduction
 from proofs.ledger import Finding, Outcome
 from proofs.statements import (
     DerivativeAt,
@@ -17,6 +21,8 @@ from proofs.statements import (
     Instance,
     Lemma,
     SampleGradient,
+    SequenceGradient,
+    SequenceValue,
     Stationary,
     Value,
 )
@@ -43,6 +49,8 @@ SYMPY = TableEngine(
         DerivativeAt: prove_derivative,
         Instance: prove_instance,
         GaussianMean: prove_gaussian_mean,
+        SequenceGradient: prove_by_reduction,
+        SequenceValue: prove_by_reduction,
         Lemma: _prove_lemma,
     },
 )

@@ -47,11 +47,11 @@ def gap(statement, seed: int) -> float:
 
 
 def test_ids_are_unique_and_families_named():
-    everything = (*THEOREMS, *token_fields.THEOREMS, *sequence_fallacies.FALSE_STATEMENTS)
+    everything = (*THEOREMS, *token_fields.THEOREMS, *sequence_fallacies.THEOREMS)
     assert len({theorem.id for theorem in everything}) == len(everything)
     assert all(theorem.words.endswith(".") and theorem.family and theorem.source for theorem in everything)
     assert all(theorem.holds for theorem in (*THEOREMS, *token_fields.THEOREMS))
-    assert not any(theorem.holds for theorem in sequence_fallacies.FALSE_STATEMENTS)
+    assert not any(theorem.holds for theorem in sequence_fallacies.THEOREMS)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -68,7 +68,7 @@ def test_theorem_holds_for_answers_that_end_early_too(theorem):
     assert gap(ended, 5) < NEAR
 
 
-@pytest.mark.parametrize("theorem", sequence_fallacies.FALSE_STATEMENTS, ids=lambda t: t.id)
+@pytest.mark.parametrize("theorem", sequence_fallacies.THEOREMS, ids=lambda t: t.id)
 def test_false_statement_fails(theorem):
     assert gap(theorem.statement, 0) > FAR
 
@@ -186,7 +186,7 @@ def test_instances_are_positive(theorem):
 
 
 def test_surrogates_stay_in_the_alphabet():
-    for theorem in (*THEOREMS, *sequence_fallacies.FALSE_STATEMENTS):
+    for theorem in (*THEOREMS, *sequence_fallacies.THEOREMS):
         assert isinstance(theorem.statement, SequenceGradient | SequenceValue)
         for side in (theorem.statement.left, theorem.statement.right):
             uses_length = sp.sympify(side(2)).has(LENGTH)

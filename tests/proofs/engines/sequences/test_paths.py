@@ -44,7 +44,7 @@ def test_theorem_is_proved(theorem, path):
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("theorem", sequence_fallacies.FALSE_STATEMENTS, ids=lambda t: t.id)
+@pytest.mark.parametrize("theorem", sequence_fallacies.THEOREMS, ids=lambda t: t.id)
 def test_false_statement_is_refuted_with_a_counterexample(theorem, path):
     finding = path(theorem.statement)
     assert finding.outcome is Outcome.REFUTED
