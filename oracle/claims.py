@@ -8,6 +8,7 @@ Objectives are checked in expectation: ``reverse_kl``, ``reverse_kl/token``, ``r
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -122,7 +123,15 @@ def _parse_objective(text: str) -> Claim:
     return Claim(text, placement, objective=name, level=level, sides=sides)
 
 
-def _finding(claim: Claim, holds: bool, message: str, evidence: Any, example: dict[str, Any] | None = None) -> Finding:
+def _finding(
+    claim: Claim,
+    holds: bool,
+    message: str,
+    evidence: Any,
+    example: dict[str, Any] | None = None,
+    theorems: Sequence[str] = (),
+) -> Finding:
+    extra: dict[str, Any] = {"theorems": list(theorems)} if theorems else {}
     return Finding(
         check="claim",
         outcome="pass" if holds else "fail",
@@ -130,6 +139,7 @@ def _finding(claim: Claim, holds: bool, message: str, evidence: Any, example: di
         message=message,
         evidence=evidence,
         counterexample=example,
+        **extra,
     )
 
 
@@ -146,12 +156,14 @@ def _hold_objective(claim: Claim, case: Case) -> Finding:
                 f"claimed {claim.text!r}, but {side} {wrong}",
                 record.evidence,
                 {"formula": record.formula},
+                record.theorems,
             )
     evidence = min(
         (r.evidence for s, r in records.items() if s in claim.sides and r is not None),
         key=["measured", "tested", "proved"].index,
     )
-    return _finding(claim, True, f"{claim.text!r} holds", evidence)
+    theorems = dict.fromkeys(i for s in claim.sides if (r := records[s]) is not None for i in r.theorems)
+    return _finding(claim, True, f"{claim.text!r} holds", evidence, theorems=list(theorems))
 
 
 def _mismatch(claim: Claim, record: ObjectiveRecord) -> str | None:
@@ -193,8 +205,18 @@ def _hold_form(claim: Claim, case: Case) -> Finding:
             f"claimed {claim.text!r}, but the coefficient read is {formula}; see the counterexample",
             "tested",
             example,
+            _rule(claim),
         )
-    return _finding(claim, True, f"{claim.text!r} holds on every token", _proved(claim, case))
+    return _finding(claim, True, f"{claim.text!r} holds on every token", _proved(claim, case), theorems=_rule(claim))
+
+
+def _rule(claim: Claim) -> tuple[str, ...]:
+    """Why the claimed form has the gradient that it is held against: k as loss is k' in reward, on every sample."""
+    from proofs.forms import Correction
+    from proofs.forms import Placement as FormPlacement
+
+    as_loss = claim.form.placement is FormPlacement.LOSS and claim.form.correction is not Correction.DIFFERENTIATED
+    return ("any-loss-is-a-reward.sample",) if as_loss else ()
 
 
 def _scale(case: Case, shape: tuple[int, int]) -> float:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import sympy as sp
 import torch
+from msgspec import structs
 
 from oracle.agreement import agree, named_by_reading, token_local
 from oracle.case import Case, Options
+from oracle.citing import of_enumeration, of_reading, of_returns
 from oracle.crosscheck import crosscheck
 from oracle.enumeration import factor, level_of, nearest, probe
 from oracle.probing import naming
@@ -97,8 +99,9 @@ def _judge(case: Case, on: bool) -> ObjectiveRecord:
     formula = _formula(field, on)
     named = named_by_reading(case, on)
     if named is not None and agree(case, on, named, found, best):
-        return _record(case, on, named, formula)
-    return _tested(case, on, found, best, formula)
+        return structs.replace(_record(case, on, named, formula), theorems=of_reading(case, on, named))
+    record = _tested(case, on, found, best, formula)
+    return structs.replace(record, theorems=of_enumeration(record.objective))
 
 
 def _formula(field: Field | None, on: bool) -> str | None:
@@ -184,15 +187,18 @@ def _with_returns(case: Case) -> WithReturns:
 
     found, best = probe(case, on=True, returns=True)
     level = level_of(best.level) if best is not None and found not in ("zero", "unnamed") else None
+    theorems = of_enumeration(found)
     scale = _clean(float(f"{best.scale:.6g}")) if best is not None and level is not None else None
     evidence: Literal["proved", "tested"] = "tested"
     if case.field is not None and not case.field.coupled and not case.field.raw:
         c = list(case.field.coefficients)
-        named = name_field([sp.Add(*c[t:]) for t in range(len(c))], on_policy=True)
+        to_go = [sp.Add(*map(on_policy, c[t:])) for t in range(len(c))]
+        named = name_field(to_go, on_policy=True)
         if named.objective == found and (level is None or named.level == level):
             # that no objective fits is proved only for coefficients of the own token
             evidence = "tested" if found == "unnamed" else "proved"
-    return WithReturns(objective=found, level=level, scale=scale, evidence=evidence)
+            theorems = of_returns(to_go, named)
+    return WithReturns(objective=found, level=level, scale=scale, evidence=evidence, theorems=theorems)
 
 
 def _hear_advantages(case: Case) -> None:

@@ -145,6 +145,7 @@ def _allowed(finding: Finding, claims: Sequence[Claim]) -> Finding:
         message=f"{finding.message} (expected: {reason})",
         evidence=finding.evidence,
         counterexample=finding.counterexample,
+        theorems=finding.theorems,
     )
 
 

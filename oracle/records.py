@@ -47,6 +47,8 @@ class ObjectiveRecord(msgspec.Struct, frozen=True, kw_only=True):
     combination: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
     prefixes: Literal["sampler", "policy"] | msgspec.UnsetType = msgspec.UNSET
     """Only where an unnamed field is the token-level ``combination`` with the policy's prefixes, not the sampler's."""
+    theorems: list[str] = []
+    """Ids of the theorems that the name rests on, the most specific first; empty where it rests on none."""
 
 
 class WithReturns(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +58,7 @@ class WithReturns(msgspec.Struct, frozen=True, kw_only=True):
     level: Literal["token", "sequence"] | None
     scale: float | None
     evidence: Evidence
+    theorems: list[str] = []
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +71,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     evidence: Evidence
     counterexample: dict[str, Any] | None = None
     remedy: str | msgspec.UnsetType = msgspec.UNSET
+    theorems: list[str] | msgspec.UnsetType = msgspec.UNSET
+    """Ids of the theorems that the answer relies on, where it relies on any."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):

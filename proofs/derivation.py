@@ -37,6 +37,8 @@ class OffPolicy:
 
     coefficient: Expr
     naming: Naming
+    theorems: tuple[str, ...] = ()
+    """Ids of the theorems that the name rests on."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class PlacementDerivation:
     monotone: bool | None
     dead: tuple[str, ...] | None
     off_policy: Mapping[Correction, OffPolicy]
+    theorems: tuple[str, ...] = ()
+    """Ids of the theorems that the on-policy name rests on."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,9 @@ def derive(estimator: Estimator) -> Derivation:
     """
     coefficients = _coefficients(estimator)
     budget = Budget(_SECONDS)
-    as_loss, in_reward = (_placement(coefficients[p], budget) for p in (Placement.LOSS, Placement.REWARD))
+    as_loss, in_reward = (
+        _cited(_placement(coefficients[p], budget), estimator, p, budget) for p in (Placement.LOSS, Placement.REWARD)
+    )
     return Derivation(estimator, as_loss, in_reward)
 
 
@@ -134,6 +140,29 @@ def _placement(found: _Coefficients, budget: Budget) -> PlacementDerivation:
     )
 
 
+def _cited(
+    placement: PlacementDerivation, estimator: Estimator, where: Placement, budget: Budget
+) -> PlacementDerivation:
+    """The same with the theorems that each name rests on."""
+
+    from proofs.citation import theorems_of_form
+    from proofs.gradient_index import entries
+
+    for sampled in (False, True):
+        entries(sampled)  # imports are not to be cut short by the clock
+
+    def cite(c: Expr, naming: Naming, correction: Correction, on_policy: bool = False) -> tuple[str, ...]:
+        form = Form(estimator, where, correction)
+        return _attempt(budget, lambda: theorems_of_form(form, c, naming, on_policy), ())
+
+    off_policy = {
+        correction: replace(form, theorems=cite(form.coefficient, form.naming, correction))
+        for correction, form in placement.off_policy.items()
+    }
+    theorems = cite(placement.coefficient, placement.naming, Correction.NONE, True)
+    return replace(placement, off_policy=off_policy, theorems=theorems)
+
+
 def _attempt(budget: Budget, make: Callable[[], T], otherwise: T) -> T:
     """What SymPy cannot do it says in many ways; each leaves the answer open."""
 
@@ -177,6 +206,7 @@ def _placement_json(placement: PlacementDerivation) -> dict[str, Any]:
     return {
         "coefficient": str(placement.coefficient),
         **_naming_json(placement.naming),
+        "theorems": list(placement.theorems),
         "generator": None if placement.generator is None else str(placement.generator),
         "true_divergence": placement.true_divergence,
         "series": placement.series,
@@ -185,7 +215,11 @@ def _placement_json(placement: PlacementDerivation) -> dict[str, Any]:
         "dead": None if placement.dead is None else list(placement.dead),
         "off_policy": {str(c): placement.off_policy[c].naming.objective for c in corrections},
         "off_policy_forms": {
-            str(correction): {"coefficient": str(form.coefficient), **_naming_json(form.naming)}
+            str(correction): {
+                "coefficient": str(form.coefficient),
+                **_naming_json(form.naming),
+                "theorems": list(form.theorems),
+            }
             for correction, form in placement.off_policy.items()
         },
     }

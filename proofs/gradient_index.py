@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from importlib import import_module
 
 import sympy as sp
 from sympy import Add, Expr, S, Symbol, exp
@@ -21,11 +22,12 @@ from proofs.statements import DK, ExpectedGradient, K, SequenceGradient, sg, und
 from proofs.symbols import LENGTH, REWARD, RHO, L, M, P, Q, log_policy_symbol, token_symbols
 from proofs.theorem import Theorem
 
-Vector = dict[tuple[int, Expr], Expr]
-"""The numbers of a field, by position and monomial."""
+FAMILIES = ("identities", "table", "correspondence", "sequences", "off_policy_sequences")
+"""The modules of `proofs.theorems` that are searched; the whole catalogue takes three times as long to import."""
 
-_FAMILIES = ("identities", "table", "correspondence", "fixed_points", "sequences", "off_policy_sequences")
-"""The modules of `proofs.theorems` whose theorems state expected gradients."""
+_REFERENCE = {Q, *(token_symbols(t)[0] for t in range(2))}
+_DEMANDS = (K, DK, REWARD, sp.Min, sp.Max)
+"""What no field that was read can be compared with term by term."""
 
 
 @dataclass(frozen=True)
@@ -78,16 +80,25 @@ class Entry:
     @cached_property
     def in_reward(self) -> bool:
         """Whether the reference stands only inside what is detached, as a penalty in reward does."""
-        written = self.surrogate(2)
-        reference = {Q, *(token_symbols(t)[0] for t in range(2))}
-        live = written.replace(sg, lambda x: S.One)
-        return bool(written.free_symbols & reference) and not live.free_symbols & reference
+        live = self.surrogate(2).replace(sg, lambda x: S.One)
+        return self.has_reference and not live.free_symbols & _REFERENCE
+
+    @cached_property
+    def has_reference(self) -> bool:
+        """Whether the reference stands in the left side at all."""
+        return bool(self.surrogate(2).free_symbols & _REFERENCE)
 
     @cached_property
     def weighted(self) -> bool:
         """Whether a live ratio policy/policy, 1 in value, stands in the left side."""
         own = {P, *(log_policy_symbol(t) for t in range(2))}
         return any(detached.args[0] in own for detached in self.surrogate(2).atoms(sg))
+
+    @cached_property
+    def live_weight(self) -> bool:
+        """Whether an importance weight, policy/sampler, is differentiated in the left side."""
+        sampler = {M, *(token_symbols(t)[1] for t in range(2))}
+        return bool(self.surrogate(2).replace(sg, lambda x: S.One).free_symbols & sampler)
 
     def value(self, log_ratios: tuple[float, ...], ratios: tuple[float, ...]) -> float | None:
         """Return what the left side is worth on one answer; None if it has no value in ratios alone."""
@@ -143,16 +154,20 @@ def _scores(statement: SequenceGradient, horizon: int) -> list[Expr]:
 
 
 @cache
-def _entries() -> tuple[Entry, ...]:
-    from importlib import import_module
+def entries(sampled: bool) -> tuple[Entry, ...]:
+    """Return the theorems whose left side is drawn from the sampler, or those drawn from the policy."""
+    theorems = (t for family in FAMILIES for t in import_module(f"proofs.theorems.{family}").THEOREMS)
+    return tuple(
+        Entry(theorem, isinstance(theorem.statement, SequenceGradient))
+        for theorem in theorems
+        if _comparable(theorem) and (_drawn(theorem.statement) == M) == sampled
+    )
 
-    found = []
-    for family in _FAMILIES:
-        for theorem in import_module(f"proofs.theorems.{family}").THEOREMS:
-            statement = theorem.statement
-            if isinstance(statement, SequenceGradient) and not statement.variable_length:
-                found.append(Entry(theorem, True))
-            elif isinstance(statement, ExpectedGradient) and statement.left.weight in (P, M):
-                if not any(side.of.has(K, DK, REWARD, sp.Min, sp.Max) for side in (statement.left, statement.right)):
-                    found.append(Entry(theorem, False))
-    return tuple(found)
+
+def _comparable(theorem: Theorem) -> bool:
+    statement = theorem.statement
+    if isinstance(statement, SequenceGradient):
+        return not statement.variable_length
+    if not isinstance(statement, ExpectedGradient) or statement.left.weight not in (P, M):
+        return False
+    return not any(side.of.has(*_DEMANDS) for side in (statement.left, statement.right))

@@ -17,6 +17,7 @@ from oracle.subject.batch import mild
     severity="warning",
     failure="the gradient of a sequence depends on the other sequences of its batch",
     remedy="take statistics over the batch out of the KL term, or detach and declare them",
+    theorems=("group-centring.self-inclusive",),
 )
 def batch_coupling(case: Case) -> Answer:
     """theory 6: centring by a mean that includes the sequence shrinks its KL gradient by 1 - 1/n."""
@@ -34,7 +35,11 @@ def batch_coupling(case: Case) -> Answer:
     evidence: Evidence = "proved" if case.field is not None else "tested"
     if not change <= max(1e-9, case.tolerance) * size:
         if _only_a_baseline(case):
-            return passed("other sequences enter as a baseline alone; the expected gradient is without them", "proved")
+            return passed(
+                "other sequences enter as a baseline alone; the expected gradient is without them",
+                "proved",
+                ["score-identity"],
+            )
         return Answer(
             "fail",
             f"other numbers in sequences 1 and 2 move the gradient of sequence 0 by {change / size:.2%}",

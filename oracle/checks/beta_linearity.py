@@ -21,6 +21,7 @@ _BETAS = (0.5, 2.0, 3.0)
     severity="error",
     failure="the KL part is not proportional to its coefficient",
     remedy="multiply the KL term by the coefficient once, on every path",
+    no_theorem="proportionality is asked of the code: every divergence may be scaled",
 )
 def beta_linearity(case: Case) -> Answer:
     """G(b) - G(0) = b (G(1) - G(0)) at b = .5, 2 and 3; by formula at b = 2 where one was read."""

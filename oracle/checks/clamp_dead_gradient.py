@@ -19,6 +19,7 @@ _FAR = (60.0, 1e3, 1e6)
     severity="warning",
     failure="the gradient is exactly 0 on an interval of L = log(policy/reference)",
     remedy="clamp the detached value only (value.detach() + (k2 - k2.detach())), or leave the value unclamped",
+    theorems=("completeness",),
 )
 def clamp_dead_gradient(case: Case) -> Answer:
     """theory 9: a value clamp at 10 makes k3 dead below L = -2.611 and k2 dead beyond |L| = 4.472."""

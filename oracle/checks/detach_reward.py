@@ -21,6 +21,7 @@ from oracle.subject.roles import Role
     severity="warning",
     failure="gradient flows into the policy through the reward coefficient",
     remedy="detach the penalty before it joins the rewards or the advantages",
+    theorems=("product-rule",),
 )
 def detach_reward(case: Case) -> Answer:
     """In each product of the forward pass, the factor that holds the advantages must carry no gradient where the other

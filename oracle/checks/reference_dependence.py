@@ -13,6 +13,7 @@ from oracle.records import Evidence
     severity="error",
     failure="the gradient does not depend on the reference",
     remedy="let gradient reach the policy through log(policy/reference): k1 in reward, k2 as loss, k3 times the ratio",
+    theorems=("score-identity",),
 )
 def reference_dependence(case: Case) -> Answer:
     """theory: P3 (k1 as loss has zero expected gradient, whatever the reference)."""
@@ -22,7 +23,7 @@ def reference_dependence(case: Case) -> Answer:
     signal = case.mild_signal
     where = {"L": "any", "gradient": float(signal.coefficient[0, 0])}
     if case.placement == "reward":
-        return Answer("fail", "the penalty's value is the same for every reference", evidence, where)
+        return Answer("fail", "the penalty's value is the same for every reference", evidence, where, theorems=())
     if not signal.connected:
         why = "the result carries no gradient to the policy (computed under no_grad, detached, or turned into a number)"
     elif not signal.coefficient.any():
@@ -31,4 +32,6 @@ def reference_dependence(case: Case) -> Answer:
         why = (
             "each token is pushed alike whatever the reference says; in expectation nothing is regularised (k1 as loss)"
         )
-    return Answer("fail", why, evidence, where)
+    # only a coefficient that is one number is null by the score identity; without gradient there is nothing to prove
+    alike = case.coefficient is not None and case.coefficient.is_number and case.coefficient != 0
+    return Answer("fail", why, evidence, where, theorems=None if alike else ())

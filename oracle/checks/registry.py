@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,18 +13,25 @@ from oracle.records import Evidence, Finding, Outcome, Severity
 
 @dataclass(frozen=True)
 class Answer:
-    """What a check found; ``severity`` overrides the check's own."""
+    """What a check found; ``severity`` overrides the check's own.
+
+    ``theorems`` is what this answer relies on; left out, a failure relies on those that the check declares.
+    """
 
     outcome: Outcome
     message: str
     evidence: Evidence = "tested"
     counterexample: dict[str, Any] | None = None
     severity: Severity | None = None
+    theorems: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Check:
-    """A question with a stable id; ``failure`` is what a person reads first when it fails."""
+    """A question with a stable id; ``failure`` is what a person reads first when it fails.
+
+    ``theorems`` say why a failure is a fault (ids of proofs.theorems); where none do, ``no_theorem`` says why not.
+    """
 
     id: str
     question: str
@@ -32,6 +39,8 @@ class Check:
     failure: str
     remedy: str
     run: Callable[[Case], Answer]
+    theorems: tuple[str, ...] = ()
+    no_theorem: str = ""
 
     def __call__(self, case: Case) -> Finding:
         """Ask the question of a case."""
@@ -39,6 +48,9 @@ class Check:
         failed = answer.outcome == "fail"
         message = f"{self.failure}: {answer.message}" if failed else answer.message
         extra: dict[str, Any] = {"remedy": self.remedy} if failed else {}
+        theorems = answer.theorems if answer.theorems is not None else self.theorems if failed else ()
+        if theorems:
+            extra["theorems"] = list(theorems)
         return Finding(
             check=self.id,
             outcome=answer.outcome,
@@ -60,23 +72,31 @@ def check(
     severity: Severity,
     failure: str,
     remedy: str,
+    theorems: tuple[str, ...] = (),
+    no_theorem: str = "",
 ) -> Callable[[Callable[[Case], Answer]], Callable[[Case], Answer]]:
-    """Enter a check. Raises ValueError where the id is taken or malformed, or a text is missing."""
+    """Enter a check. Raises ValueError where the id is taken or malformed, or a text is missing.
+
+    It states either the theorems that it relies on or why it relies on none; that the ids are in the catalogue is for
+    the tests, since the catalogue takes a while to import.
+    """
 
     def enter(run: Callable[[Case], Answer]) -> Callable[[Case], Answer]:
         if id in ENTERED or not re.fullmatch(r"[a-z]+(\.[a-z_]+)?", id):
             raise ValueError(f"the check id {id!r} is taken or malformed")
         if not (question.endswith("?") and failure and remedy):
             raise ValueError(f"the check {id!r} lacks a question, a failure text or a remedy")
-        ENTERED[id] = Check(id, question, severity, failure, remedy, run)
+        if bool(theorems) == bool(no_theorem):
+            raise ValueError(f"the check {id!r} states theorems or why it has none, one of the two")
+        ENTERED[id] = Check(id, question, severity, failure, remedy, run, theorems, no_theorem)
         return run
 
     return enter
 
 
-def passed(message: str, evidence: Evidence = "tested") -> Answer:
-    """The check holds."""
-    return Answer("pass", message, evidence)
+def passed(message: str, evidence: Evidence = "tested", theorems: Sequence[str] = ()) -> Answer:
+    """The check holds, by these theorems where it relies on any."""
+    return Answer("pass", message, evidence, theorems=tuple(theorems))
 
 
 def skipped(reason: str) -> Answer:

@@ -15,6 +15,7 @@ from oracle.enumeration import bench, expected_gradients
     severity="error",
     failure="the loss ascends its divergence",
     remedy="flip the sign of the KL term (a loss adds it, a reward subtracts it), or the ratio inside the estimator",
+    theorems=("gradient.reverse_kl",),
 )
 def sign(case: Case) -> Answer:
     """A negative scale ascends; a field that names nothing is compared with the gradient of KL(policy||reference)."""
@@ -28,8 +29,9 @@ def sign(case: Case) -> Answer:
                 f"scale {record.scale:.4g} times the gradient of {record.objective}",
                 record.evidence,
                 {"scale": record.scale},
+                theorems=tuple(record.theorems),
             )
-        return passed(f"scale {record.scale:.4g}", record.evidence)
+        return passed(f"scale {record.scale:.4g}", record.evidence, record.theorems)
     cosine = _cosine(case)
     if cosine is None or abs(cosine) < 0.3:
         return skipped("the gradient has no clear direction along that of KL(policy||reference)")
@@ -40,7 +42,7 @@ def sign(case: Case) -> Answer:
             "tested",
             {"cosine": round(cosine, 4)},
         )
-    return passed(f"cosine {cosine:.3f} with the gradient of KL(policy||reference)")
+    return passed(f"cosine {cosine:.3f} with the gradient of KL(policy||reference)", theorems=["gradient.reverse_kl"])
 
 
 def _cosine(case: Case) -> float | None:

@@ -13,6 +13,7 @@ from oracle.reporters.console import as_text
 from oracle.words import LEVELS, PLACEMENTS, display, sentence
 
 _STYLE = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+_THEOREMS = "by: the theorems that a name rests on; kl-oracle prove --theorem ID shows one."
 _LEGEND = "L = log(policy/reference), rho = policy/sampler; a formula multiplies the score of its token."
 
 
@@ -25,8 +26,14 @@ def render(verdicts: list[Verdict]) -> str:
             console.print(_verdict(verdict))
         if judged:
             console.print(Text(_LEGEND, style="dim"))
+            if any(_cites(v) for v in judged):
+                console.print(Text(_THEOREMS, style="dim"))
 
     return as_text(paint, 60, 100, 120)
+
+
+def _cites(v: Verdict) -> bool:
+    return any(record is not None and record.theorems for record in (v.on_policy, v.off_policy))
 
 
 def _verdict(v: Verdict) -> RenderableType:
@@ -50,6 +57,7 @@ def _verdict(v: Verdict) -> RenderableType:
             else {"zero": "nothing"}.get(w.objective, "no objective it knows")
         )
         sides.add_row("with returns-to-go", Text(what), w.evidence)
+        _by(sides, w.theorems)
     parts: list[RenderableType] = [head, Padding(sides, (0, 0, 0, 2))]
     for label, lines in (
         ("read where", v.path),
@@ -68,6 +76,12 @@ def _side(grid: Table, name: str, record: ObjectiveRecord) -> None:
     grid.add_row(name, Text(sentence(record)), record.evidence)
     if record.formula is not None:
         grid.add_row("", Text(record.formula, style="cyan"), "")
+    _by(grid, record.theorems)
+
+
+def _by(grid: Table, theorems: list[str]) -> None:
+    if theorems:
+        grid.add_row("", Text(f"by {', '.join(theorems)}", style="dim"), "")
 
 
 def _findings(findings: list[Finding]) -> list[RenderableType]:
@@ -76,7 +90,10 @@ def _findings(findings: list[Finding]) -> list[RenderableType]:
         if f.outcome in ("fail", "inconclusive", "expected-fail") or f.check == "claim":
             word = f.severity if f.outcome == "fail" else f.outcome
             style = _STYLE.get(f.severity, "") if f.outcome != "pass" else "green"
-            line = Text.assemble((f"{word} ", style), (f.check, "bold"), f": {f.message}", (f"  [{f.evidence}]", "dim"))
+            by = "" if isinstance(f.theorems, msgspec.UnsetType) else f"; theorem {', '.join(f.theorems)}"
+            line = Text.assemble(
+                (f"{word} ", style), (f.check, "bold"), f": {f.message}", (f"  [{f.evidence}{by}]", "dim")
+            )
             told.append(Padding(line, (0, 0, 0, 2)))
             if f.counterexample and f.check == "claim":
                 told.append(Padding(Text(", ".join(f"{n} = {x}" for n, x in f.counterexample.items())), (0, 0, 0, 6)))
