@@ -1,8 +1,11 @@
-"""The command `derive`. SymPy is imported only when it runs."""
+"""The commands `derive` and `prove`. SymPy is imported only when they run."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
+from collections.abc import Callable, Iterator
 
 import click
 
@@ -68,3 +71,107 @@ def derive(context: click.Context, expression: str, output: str, reports: tuple[
 
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200]
+
+
+@click.command("prove")
+@click.argument("theorems", nargs=-1, metavar="[THEOREM]...")
+@click.option(
+    "--engine", "engines", multiple=True, metavar="NAME", help="Ask this engine only. May be given several times."
+)
+@click.option(
+    "--without", "excluded", multiple=True, metavar="NAME", help="Ask all engines but this one: --without coq."
+)
+@click.option(
+    "--format",
+    "output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print it.",
+)
+@click.option(
+    "--report",
+    "reports",
+    metavar="FORMAT=PATH",
+    multiple=True,
+    help="Write a report too: html, pdf, tex, md or json. May be given several times.",
+)
+@click.option("--jobs", type=click.IntRange(1), help="Processes to use.  [default: one for each core]")
+@click.pass_context
+def prove(
+    context: click.Context,
+    theorems: tuple[str, ...],
+    engines: tuple[str, ...],
+    excluded: tuple[str, ...],
+    output: str,
+    reports: tuple[str, ...],
+    jobs: int | None,
+) -> None:
+    """Prove the theorems that verdicts rest on, on several engines, and refuse the false statements.
+
+    THEOREM is an id, as `identify` names it, or a pattern such as "k3-*"; without one the whole catalogue
+    is run and printed as a ledger. The exit status is 1 where an answer is not as the catalogue expects.
+    """
+    from proofs.engines.registry import UnknownEngine, select
+    from proofs.ledger import wrong
+    from proofs.prove import UnknownTheorem, chosen, title
+    from proofs.prove import prove as run_engines
+    from proofs.report.errors import ReportError
+    from proofs.report.write import check_destination, parse_destination, write_report
+
+    try:
+        destinations = [parse_destination(report) for report in reports]
+        for form, path in destinations:
+            check_destination(form, path)
+        names = select(engines, excluded)
+        wanted = chosen(theorems)
+    except (ReportError, UnknownEngine, UnknownTheorem) as error:
+        click.echo(f"kl-oracle prove: {error}", err=True)
+        context.exit(2)
+    with _progress() as watch:
+        entries = run_engines(wanted, names, jobs, watch)
+    titles = {name: title(name) for name in names}
+    complaints = wrong(entries, 0 if engines or excluded else 2)
+    try:
+        for form, path in destinations:
+            write_report(form, path, wanted, entries, titles)
+    except ReportError as error:
+        click.echo(f"kl-oracle prove: {error}", err=True)
+        context.exit(2)
+    if output == "json":
+        from proofs.report.record import ledger_record
+
+        click.echo(json.dumps(ledger_record(wanted, entries, titles), indent=2, ensure_ascii=False))
+    else:
+        from rich.console import Console
+
+        from proofs.report.ledger_table import print_ledger
+        from proofs.report.theorem_text import print_theorem
+
+        console = Console(highlight=False)
+        if theorems and len(wanted) <= _SHOWN_WHOLE:
+            for theorem in wanted:
+                print_theorem(theorem, [entry for entry in entries if entry.theorem is theorem], console)
+        else:
+            print_ledger(wanted, entries, console, titles)
+    for line in complaints:
+        click.echo(f"not as expected: {line}", err=True)
+    context.exit(1 if complaints else 0)
+
+
+_SHOWN_WHOLE = 8
+"""Up to so many theorems are shown with their derivations; more as a ledger."""
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """On stderr, and only on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _all: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("proving", total=None)
+        yield lambda done, every: progress.update(task, completed=done, total=every)

@@ -59,6 +59,11 @@ class Engine(Protocol):
     title: str
     """What it is, in a few words."""
 
+    @property
+    def path(self) -> str:
+        """How it reads statements: engines of one path share that code, and count as one."""
+        ...
+
     def missing(self) -> str | None:
         """Return what has to be installed before the engine runs, in one line; None if nothing."""
         ...
@@ -76,6 +81,8 @@ class Entry:
     engine: str
     finding: Finding
     seconds: float
+    path: str = ""
+    """The engine's path; its name if nothing is said."""
 
     def _repr_html_(self) -> str:
         """Return theorem, engine and finding for a notebook."""
@@ -94,33 +101,37 @@ def run(
             watch(f"{engine.name}: {theorem.id}")
             start = time.perf_counter()
             finding = Finding(Outcome.NOT_INSTALLED, detail=missing) if missing else engine.check(theorem)
-            yield Entry(theorem, engine.name, finding, time.perf_counter() - start)
+            yield Entry(theorem, engine.name, finding, time.perf_counter() - start, engine.path)
 
 
-def wrong(entries: Iterable[Entry]) -> list[str]:
+def paths_by(entries: Iterable[Entry], outcome: Outcome) -> dict[str, set[str]]:
+    """Return, by theorem, the independent paths with this outcome."""
+    found: dict[str, set[str]] = {}
+    for entry in entries:
+        if entry.finding.outcome is outcome:
+            found.setdefault(entry.theorem.id, set()).add(entry.path or entry.engine)
+    return found
+
+
+def wrong(entries: Sequence[Entry], needed: int = 2) -> list[str]:
     """Return, a line each, what is not as the catalogue expects; empty if all is well.
 
-    A theorem has to be proved by the prover and by one more engine, and refuted by none; a false
-    statement has to be proved by none and refuted by one.
+    A theorem has to be proved on `needed` independent paths and refuted on none; a false statement has
+    to be proved on none and, with `needed` above 0, refuted on one. What is missing is not wrong where an
+    engine that is not installed might have supplied it, nor with `needed` 0, for a part of the engines.
     """
-    found: dict[str, list[Entry]] = {}
-    for entry in entries:
-        found.setdefault(entry.theorem.id, []).append(entry)
+    theorems = {entry.theorem.id: entry.theorem for entry in entries}
+    waiting = {entry.theorem.id for entry in entries if entry.finding.outcome is Outcome.NOT_INSTALLED}
+    proved, refuted = paths_by(entries, Outcome.PROVED), paths_by(entries, Outcome.REFUTED)
     lines = []
-    for name, group in found.items():
-        outcomes = [entry.finding.outcome for entry in group]
-        proved, refuted = outcomes.count(Outcome.PROVED), outcomes.count(Outcome.REFUTED)
-        if group[0].theorem.holds:
-            if refuted:
-                lines.append(f"{name}: refuted by {_names(group, Outcome.REFUTED)}")
-            elif proved < 2:
-                lines.append(f"{name}: proved by {proved} engines, and needs two")
-        elif proved:
-            lines.append(f"{name}: a false statement, proved by {_names(group, Outcome.PROVED)}")
-        elif not refuted:
+    for name, theorem in theorems.items():
+        proofs, refutations = proved.get(name, set()), refuted.get(name, set())
+        if theorem.holds and refutations:
+            lines.append(f"{name}: refuted by {', '.join(sorted(refutations))}")
+        elif theorem.holds and len(proofs) < needed and name not in waiting:
+            lines.append(f"{name}: proved on {len(proofs)} independent paths, and needs {needed}")
+        elif not theorem.holds and proofs:
+            lines.append(f"{name}: a false statement, proved by {', '.join(sorted(proofs))}")
+        elif not theorem.holds and needed and not refutations and name not in waiting:
             lines.append(f"{name}: a false statement, refuted by no engine")
     return lines
-
-
-def _names(entries: Iterable[Entry], outcome: Outcome) -> str:
-    return ", ".join(entry.engine for entry in entries if entry.finding.outcome is outcome)

@@ -28,6 +28,11 @@ class TableEngine:
     absent: Callable[[], str | None] = lambda: None
     seconds: float = 5.0
 
+    @property
+    def path(self) -> str:
+        """It shares how it reads statements with no other engine."""
+        return self.name
+
     def missing(self) -> str | None:
         """Return what has to be installed before the engine runs; None if nothing."""
         return self.absent()

@@ -53,7 +53,7 @@ def write_report(
 
     Raises ReportError for an unknown format, a missing package or a path that cannot be written.
     """
-    _check(form, path)
+    check_destination(form, path)
     if form == "json":
         from proofs.report.record import ledger_record
 
@@ -69,7 +69,7 @@ def write_derivation(form: str, path: Path, derivation: Derivation, written: str
 
     Raises ReportError for an unknown format, a missing package or a path that cannot be written.
     """
-    _check(form, path)
+    check_destination(form, path)
     if form == "json":
         _save(path, _json(to_json(derivation, written)))
         return
@@ -96,8 +96,8 @@ def _known(form: str) -> None:
         raise ReportError(f"unknown format {form!r}: choose one of {', '.join(FORMATS)}")
 
 
-def _check(form: str, path: Path) -> None:
-    """Before anything is computed: is this a format, and a place for a file?"""
+def check_destination(form: str, path: Path) -> None:
+    """Before anything is computed: is this a format, and a place for a file? Raises ReportError if not."""
     _known(form)
     try:
         is_folder, has_parent = path.is_dir(), path.absolute().parent.is_dir()

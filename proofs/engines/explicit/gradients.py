@@ -102,7 +102,7 @@ def _refuted_on_tokens(slope: Expr) -> Finding:
     point = differs_at(difference, points_of(difference.free_symbols))
     if point is None:
         return Finding(Outcome.INCONCLUSIVE, detail="the slopes do not cancel, and no point tells them apart")
-    shown = {str(s): str(v) for s, v in sorted(point.items(), key=lambda item: str(item[0]))}
+    shown = {s.name: str(v) for s, v in sorted(point.items(), key=lambda item: str(item[0]))}
     return Finding(Outcome.REFUTED, "two tokens", "the slopes of two tokens differ", shown)
 
 
@@ -114,7 +114,7 @@ def prove_sample_gradient(statement: SampleGradient) -> Finding:
     point = differs_at(difference, points_of(difference.free_symbols))
     if point is None:
         return Finding(Outcome.INCONCLUSIVE, detail="the sides do not cancel, and no point tells them apart")
-    return Finding(Outcome.REFUTED, "one token", "the gradients differ", {str(s): str(v) for s, v in point.items()})
+    return Finding(Outcome.REFUTED, "one token", "the gradients differ", {s.name: str(v) for s, v in point.items()})
 
 
 def prove_stationary(statement: Stationary) -> Finding:
@@ -127,4 +127,4 @@ def prove_stationary(statement: Stationary) -> Finding:
     point = differs_at(difference, positive)
     if point is None:
         return Finding(Outcome.INCONCLUSIVE, detail="the forces do not cancel, and no point tells them apart")
-    return Finding(Outcome.REFUTED, "two tokens", "the forces differ", {str(s): str(v) for s, v in point.items()})
+    return Finding(Outcome.REFUTED, "two tokens", "the forces differ", {s.name: str(v) for s, v in point.items()})

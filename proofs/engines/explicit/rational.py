@@ -9,22 +9,29 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping
+from functools import reduce
 from math import lcm
+from operator import mul
 from types import MappingProxyType
+from typing import Any
 
 import sympy as sp
-from sympy import Dummy, Expr, Symbol, exp, log
+from sympy import QQ, Dummy, Expr, Symbol, exp, log
 from sympy.core.function import AppliedUndef
-from sympy.polys.fields import sfield
+from sympy.polys.fields import field
 
 from proofs.engines.base import CannotExpress
 from proofs.statements import DK, K
+from proofs.symbols import M, P, Q
 
 _SWITCHES = (sp.Min, sp.Max, sp.Abs, sp.sign, sp.Heaviside, sp.Piecewise)
 _DIGITS = 60
 _CLEARLY = sp.Float("1e-30")
 SAMPLE_FUNCTIONS: tuple[Callable[[Expr], Expr], ...] = (lambda x: x**3, lambda x: exp(2 * x), lambda x: x**2 / 2 + x)
 """Functions that stand in for an arbitrary one when a difference is looked for in numbers."""
+
+
+_PROBABILITIES = {P.name, Q.name, M.name}
 
 
 def vanishes(expr: Expr, relations: Mapping[Symbol, Expr] = MappingProxyType({})) -> bool:
@@ -36,7 +43,35 @@ def vanishes(expr: Expr, relations: Mapping[Symbol, Expr] = MappingProxyType({})
     plain = _without_roots(_without_functions(expr)).subs(relations)
     if plain.is_number and not plain.has(Dummy):
         return bool(plain == 0)
-    return bool(sfield(plain)[1] == 0)
+    return _is_zero(plain)
+
+
+def _is_zero(expr: Expr) -> bool:
+    """Whether a rational function of its symbols is zero, worked out in their field of fractions."""
+    symbols = sorted(expr.free_symbols, key=str)
+    fractions, *generators = field(symbols, QQ)
+    known = dict(zip(symbols, generators, strict=True))
+
+    def element(e: Expr) -> Any:
+        if e not in known:
+            known[e] = made(e)
+        return known[e]
+
+    def made(e: Expr) -> Any:
+        if e.is_Rational:
+            return fractions(QQ(int(e.p), int(e.q)))
+        if e.is_Add:
+            return sum(map(element, e.args), fractions.zero)
+        if e.is_Mul:
+            return reduce(mul, map(element, e.args))
+        if e.is_Pow and e.exp.is_Integer:
+            base = element(e.base)
+            if e.exp < 0 and not base:
+                raise CannotExpress(f"a division by {e.base}, which is zero")
+            return base ** int(e.exp)
+        raise CannotExpress(f"{e} is no rational function")
+
+    return not element(expr)
 
 
 def _without_functions(expr: Expr) -> Expr:
@@ -131,10 +166,13 @@ def with_function(expr: Expr, function: Callable[[Expr], Expr]) -> Expr:
 
 
 def points_of(symbols: Iterable[Symbol], count: int = 3) -> list[dict[Symbol, Expr]]:
-    """Rational points that respect the signs of the symbols."""
+    """Rational points that respect the signs of the symbols; of two probabilities the sum stays below 1."""
     draw = random.Random(20251001)
     names = sorted(symbols, key=str)
-    return [
-        {s: sp.Rational(draw.randint(1 if s.is_positive else -97, 97), draw.choice((31, 53))) for s in names}
-        for _ in range(count)
-    ]
+
+    def value(symbol: Symbol) -> Expr:
+        if symbol.name.partition("_")[0] in _PROBABILITIES:
+            return sp.Rational(draw.randint(1, 48), 97)
+        return sp.Rational(draw.randint(1 if symbol.is_positive else -97, 97), draw.choice((31, 53)))
+
+    return [{s: value(s) for s in names} for _ in range(count)]

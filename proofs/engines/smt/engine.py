@@ -33,6 +33,11 @@ class SmtEngine:
     """What has to be importable."""
     ask: Solver
 
+    @property
+    def path(self) -> str:
+        """Both solvers read the same script."""
+        return "smt"
+
     def missing(self) -> str | None:
         """Return what has to be installed; None if nothing."""
         return missing(self.module)
