@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from sympy import Basic
 from sympy.core.relational import Relational
 
-from proofs.ledger import Entry, Outcome
+from proofs.ledger import Entry, Outcome, paths_by
+from proofs.report.claims import SHOWN_HORIZON
 from proofs.report.content import (
     Block,
     Chain,
@@ -28,7 +29,7 @@ from proofs.report.content import (
 from proofs.report.conventions import CONVENTIONS
 from proofs.report.notation import expression_latex, expression_text, latex_of, lines_of, text_of
 from proofs.report.plots import Plot, all_plots
-from proofs.statements import Instance
+from proofs.statements import Instance, SequenceGradient, SequenceValue
 from proofs.steps import Step
 from proofs.theorem import Theorem
 
@@ -69,33 +70,24 @@ def catalogue_document(
 def summary(theorems: Sequence[Theorem], entries: Sequence[Entry]) -> str:
     """Return the outcome in words; every number is counted here."""
     true = [theorem for theorem in theorems if theorem.holds]
-    proofs = engines_by(entries, Outcome.PROVED)
-    refutations = engines_by(entries, Outcome.REFUTED)
+    proofs, refutations = paths_by(entries, Outcome.PROVED), paths_by(entries, Outcome.REFUTED)
     twice = sum(len(proofs.get(theorem.id, ())) >= 2 for theorem in true)
     false = [theorem for theorem in theorems if not theorem.holds]
     caught = sum(bool(refutations.get(theorem.id)) and not proofs.get(theorem.id) for theorem in false)
-    parts = [f"{_number(len(true), 'theorem')}, {twice} of them proved by two engines or more."]
+    parts = [f"{_number(len(true), 'theorem')}, {twice} of them proved on two independent paths or more."]
     if false:
         parts.append(
             f"{_number(len(false), 'false statement')}, {caught} of them refuted by an engine and proved by none."
         )
-    engines = len({entry.engine for entry in entries})
+    engines, paths = len({entry.engine for entry in entries}), len({entry.path or entry.engine for entry in entries})
     seconds = sum(entry.seconds for entry in entries)
-    parts.append(f"{_number(engines, 'engine')}, {_number(len(entries), 'verdict')}, {seconds:.1f} s of work.")
+    said = _number(engines, "engine") + (f" on {_number(paths, 'independent path')}" if paths < engines else "")
+    parts.append(f"{said}, {_number(len(entries), 'verdict')}, {seconds:.1f} s of work.")
     return " ".join(parts)
 
 
 def _number(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def engines_by(entries: Iterable[Entry], outcome: Outcome) -> dict[str, set[str]]:
-    """Return, by theorem, the engines with this outcome."""
-    found: dict[str, set[str]] = {}
-    for entry in entries:
-        if entry.finding.outcome is outcome:
-            found.setdefault(entry.theorem.id, set()).add(entry.engine)
-    return found
 
 
 def engine_counts(entries: Iterable[Entry]) -> dict[str, dict[Outcome, int]]:
@@ -158,6 +150,8 @@ def theorem_section(theorem: Theorem, entries: Sequence[Entry] = ()) -> Section:
     lines = [Display(Formula(latex, text)) for latex, text in lines_of(theorem.statement)]
     blocks: list[Block] = [Prose(words), *lines]
     facts: list[tuple[str, tuple[Inline, ...]]] = [("for", ("; ".join(theorem.conditions),))]
+    if isinstance(theorem.statement, SequenceGradient | SequenceValue):
+        facts.append(("claimed for", (f"every number T of tokens; written out here for T = {SHOWN_HORIZON}",)))
     if theorem.refutes is not None:
         facts.append(("refutes", (theorem.refutes,)))
     if isinstance(theorem.statement, Instance):
@@ -174,12 +168,18 @@ def theorem_section(theorem: Theorem, entries: Sequence[Entry] = ()) -> Section:
 
 
 def steps_of(theorem: Theorem) -> tuple[Step, ...]:
-    """Return the derivation of a theorem; a false statement has none."""
+    """Return the derivation of a theorem; a false statement has none. Derived once, whatever formats follow."""
     if not theorem.holds:
         return ()
-    from proofs.rewriting import present
+    known = _STEPS.get(theorem.id)
+    if known is None or known[0] is not theorem:
+        from proofs.rewriting import present
 
-    return present(theorem)
+        known = _STEPS[theorem.id] = theorem, present(theorem)
+    return known[1]
+
+
+_STEPS: dict[str, tuple[Theorem, tuple[Step, ...]]] = {}
 
 
 def verdict_of(entry: Entry) -> Verdict:

@@ -22,18 +22,22 @@ from proofs.statements import (
     Identity,
     Inequality,
     Instance,
+    MeanGradient,
     SampleGradient,
     SequenceGradient,
+    SequenceValue,
     Stationary,
     Surrogate,
     Total,
     Value,
+    sg,
 )
 from proofs.steps import Expectation, Nabla
-from proofs.symbols import M, P, Q
+from proofs.symbols import LENGTH, M, P, Q, log_policy_symbol
 
 NORMAL = Symbol("standard normal")
 """Stands for N(0, 1) where an expectation names its distribution."""
+_ANSWER = Symbol("y")
 SHOWN_HORIZON = 2
 """The horizon at which a statement on whole answers of any length is written out."""
 
@@ -127,16 +131,63 @@ def _gaussian(statement: GaussianMean) -> Claim:
 
 @claim_of.register
 def _sequence(statement: SequenceGradient) -> Claim:
-    def side(surrogate: Surrogate, drawn_from: Symbol) -> Basic:
-        return Expectation(sp.Tuple(Symbol("y"), drawn_from), Nabla(surrogate(SHOWN_HORIZON)))
+    left = _answers(statement.left, statement.left_drawn_from, statement.variable_length)
+    right = _answers(statement.right, statement.right_drawn_from, statement.variable_length)
+    return Claim(left, "=", right, _shown(statement.variable_length))
 
-    length = "answers of at most" if statement.variable_length else "answers of"
-    return Claim(
-        side(statement.left, statement.left_drawn_from),
-        "=",
-        side(statement.right, statement.right_drawn_from),
-        ((f"shown for {length}", Integer(SHOWN_HORIZON), "tokens"),),
-    )
+
+@claim_of.register
+def _sequence_value(statement: SequenceValue) -> Claim:
+    def side(surrogate: Surrogate, drawn_from: Symbol) -> Basic:
+        return Expectation(sp.Tuple(_ANSWER, drawn_from), _written_out(surrogate, statement.variable_length))
+
+    left, right = side(statement.left, statement.left_drawn_from), side(statement.right, statement.right_drawn_from)
+    return Claim(left, "=", right, _shown(statement.variable_length))
+
+
+def _shown(variable_length: bool) -> tuple[tuple[Piece, ...], ...]:
+    length = "answers of at most" if variable_length else "answers of"
+    return ((f"shown for {length}", Integer(SHOWN_HORIZON), "tokens"),)
+
+
+def _written_out(surrogate: Surrogate, variable_length: bool) -> Basic:
+    expr = sp.sympify(surrogate(SHOWN_HORIZON))
+    return expr if variable_length else expr.subs(LENGTH, SHOWN_HORIZON)
+
+
+def _answers(surrogate: Surrogate, drawn_from: Symbol, variable_length: bool) -> Basic:
+    """An expected gradient over whole answers; where a mean is differentiated, with its drawing, it is shown so."""
+    drawn = sp.Tuple(_ANSWER, drawn_from)
+    if isinstance(surrogate, MeanGradient) and drawn_from == P:
+        return Nabla(Expectation(drawn, _written_out(surrogate.value, variable_length)))
+    expr = _written_out(surrogate, variable_length)
+    if expr == 0:
+        return Integer(0)
+    means, rest = _means_apart(expr) if drawn_from == P else ([], expr)
+    # a product with 1 is left standing: a sum of gradients is shown in this order
+    parts = [Nabla(Expectation(drawn, mean)) for mean in means]
+    if rest != 0:
+        negative = rest.could_extract_minus_sign() and bool(parts)
+        inner = Expectation(drawn, Nabla(-rest if negative else rest))
+        parts.append(-inner if negative else inner)
+    return sp.Add(*parts)
+
+
+def _means_apart(expr: Basic) -> tuple[list[Basic], Basic]:
+    """Take X + sg(X) sum_t log p_t out of a surrogate: together they have the gradient of E_policy[X]."""
+    scores = sp.Add(*(log_policy_symbol(t) for t in range(SHOWN_HORIZON)))
+    found: list[Basic] = []
+    terms = list(sp.Add.make_args(expr))
+    for term in tuple(terms):
+        detached = [factor for factor in sp.Mul.make_args(term) if isinstance(factor, sg)]
+        if len(detached) != 1 or term != detached[0] * scores:
+            continue
+        mean = detached[0].args[0]
+        needed = sp.Add.make_args(mean)
+        if all(part in terms for part in needed):
+            terms = [other for other in terms if other != term and other not in needed]
+            found.append(mean)
+    return found, sp.Add(*terms)
 
 
 def joined(claim: Claim, show: Callable[[Piece], str], clause: str) -> str:

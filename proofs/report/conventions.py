@@ -44,6 +44,17 @@ _SIGNS = Facts(
             "the direction is always spelled with both distributions",
         ),
         _row(
+            r"L_t,\ \rho_t,\ s_t,\quad c_t = \rho_0 \cdots \rho_t,\quad N",
+            "L_t, rho_t, s_t, c_t = rho_0 ... rho_t, N",
+            "in whole answers y: the same for the token at position t = 0, 1, ..., the product of the ratios up to it, "
+            "and the length of the answer",
+        ),
+        _row(
+            r"\mathrm{KL}(\pi\|\pi_{\mathrm{ref}})_t,\ \mathrm{KL}(\pi_{\mathrm{ref}}\|\pi)_t",
+            "KL(policy||reference)_t, KL(reference||policy)_t",
+            "divergences of the next token at position t: functions of the tokens before it",
+        ),
+        _row(
             r"0 < \varepsilon < 1,\quad \beta > 0",
             "0 < varepsilon < 1, beta > 0",
             "clip range, coefficient of the penalty",

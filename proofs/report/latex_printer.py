@@ -20,13 +20,16 @@ _NUMBERED = {
     "L": "L_{%s}",
     "rho": r"\rho_{%s}",
     "logp": r"\log \pi_{%s}",
-    "KL": r"\mathrm{KL}_{%s}",
+    "s": "s_{%s}",
+    "KL": r"\mathrm{KL}(\pi\|\pi_{\mathrm{ref}})_{%s}",
+    "KLref": r"\mathrm{KL}(\pi_{\mathrm{ref}}\|\pi)_{%s}",
 }
 _PARTS = {"P": r"\pi", "Q": r"\pi_{\mathrm{ref}}"}
 
 
 _SIMPLE = 4
 _RANKS: dict[Symbol, int] = {P: 2, Q: 2, M: 2, L: 3, RHO: 3, U: 3, REWARD: 3, SCORE: 12}
+_NUMBERED_RANKS = {"rho": 3, "L": 3, "KL": 7, "KLref": 7, "logp": 9, "s": 12}
 _KINDS: tuple[tuple[type | tuple[type, ...], int], ...] = (
     ((sg, K, DK), 6),
     (sp.exp, 5),
@@ -62,7 +65,8 @@ def _rank(factor: Expr) -> tuple[int, str]:
     if isinstance(base, Indexed):
         return 2, str(factor)
     if base.is_Symbol:
-        return _RANKS.get(base, 1), str(factor)
+        numbered = re.fullmatch(r"([A-Za-z]+?)\d+", base.name)
+        return _RANKS.get(base, _NUMBERED_RANKS.get(numbered[1], 1) if numbered else 1), str(factor)
     return (_SIMPLE if base.is_Number else 6), str(factor)
 
 
@@ -169,7 +173,7 @@ class TheoremLatexPrinter(LatexPrinter):  # type: ignore[misc,unused-ignore]
 
     def _enclosed(self, expr: Expr) -> str:
         tex = self._print(expr)
-        simple = expr.is_Atom or isinstance(expr, Total | sg | K | DK | log | sp.exp)
+        simple = expr.is_Atom or isinstance(expr, Total | Expectation | sg | K | DK | log | sp.exp)
         return str(tex) if simple and not tex.startswith("-") else rf"\left({tex}\right)"
 
     def _print_Total(self, expr: Total) -> str:

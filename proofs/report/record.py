@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from proofs.ledger import SCHEMA, Entry, Outcome, wrong
-from proofs.report.catalogue import engine_counts, engine_seconds, engines_by, steps_of
+from proofs.ledger import SCHEMA, Entry, Outcome, paths_by, wrong
+from proofs.report.catalogue import engine_counts, engine_seconds, steps_of
 from proofs.report.notation import expression_latex, expression_text, latex_of, text_of
 from proofs.statements import Instance
 from proofs.steps import Step
@@ -28,10 +28,11 @@ def ledger_record(
 
 
 def _summary(theorems: Sequence[Theorem], entries: Sequence[Entry], titles: Mapping[str, str]) -> dict[str, Any]:
-    proved, refuted = engines_by(entries, Outcome.PROVED), engines_by(entries, Outcome.REFUTED)
+    proved, refuted = paths_by(entries, Outcome.PROVED), paths_by(entries, Outcome.REFUTED)
     true = [theorem.id for theorem in theorems if theorem.holds]
     false = [theorem.id for theorem in theorems if not theorem.holds]
     seconds = engine_seconds(entries)
+    paths = {entry.engine: entry.path or entry.engine for entry in entries}
     return {
         "theorems": len(true),
         "proved_twice": sum(len(proved.get(name, ())) >= 2 for name in true),
@@ -41,6 +42,7 @@ def _summary(theorems: Sequence[Theorem], entries: Sequence[Entry], titles: Mapp
         "engines": {
             engine: {
                 "title": titles.get(engine, ""),
+                "path": paths[engine],
                 "seconds": seconds[engine],
                 "outcomes": {str(outcome): number for outcome, number in counts.items()},
             }

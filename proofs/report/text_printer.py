@@ -14,11 +14,16 @@ from proofs.statements import DK, K, Total
 from proofs.steps import Expectation, Nabla
 from proofs.symbols import M, P, Q
 
+_NAMES = {"KL": "KL(policy||reference)_", "KLref": "KL(reference||policy)_"}
 _WHO = {P: "policy", Q: "reference", M: "sampler"}
 
 
 class TheoremTextPrinter(StrPrinter):  # type: ignore[misc,unused-ignore]
     """SymPy's text with this project's words."""
+
+    def _print_Symbol(self, expr: sp.Symbol) -> str:
+        numbered = re.fullmatch(r"(KL|KLref)(\d+)", expr.name)
+        return _NAMES[numbered[1]] + numbered[2] if numbered else str(super()._print_Symbol(expr))
 
     def _print_Total(self, expr: Total) -> str:
         return f"sum_a({self._print(expr.args[0])})"

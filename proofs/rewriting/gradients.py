@@ -5,7 +5,6 @@ from __future__ import annotations
 import sympy as sp
 from sympy import Expr
 
-from proofs.engines.base import CannotExpress
 from proofs.rewriting.trail import Trail, audited, without_constants
 from proofs.statements import ExpectedGradient, Gradient, SampleGradient, Stationary, Total, undetached
 from proofs.steps import SCORE, Expectation, Nabla, Step
@@ -68,10 +67,6 @@ def _coefficient(side: Gradient) -> tuple[list[Step], Expr]:
 
 def rewrite_expected_gradient(statement: ExpectedGradient) -> Trail:
     """Bring both sides to one coefficient."""
-    if statement.left.of.has(sp.Min, sp.Max, sp.Abs, sp.sign) or statement.right.of.has(
-        sp.Min, sp.Max, sp.Abs, sp.sign
-    ):
-        raise CannotExpress("switches")
     left_steps, left = _coefficient(statement.left)
     right_steps, right = _coefficient(statement.right)
     difference = _settled(left - right)
@@ -94,8 +89,6 @@ def _settled(expr: Expr) -> Expr:
 
 def rewrite_sample_gradient(statement: SampleGradient) -> Trail:
     """Bring both gradients to one multiple of the score."""
-    if statement.left.has(sp.Min, sp.Max) or statement.right.has(sp.Min, sp.Max):
-        raise CannotExpress("switches")
     steps, coefficients = [], []
     for side in (statement.left, statement.right):
         exact = _in_ratios(undetached(sp.diff(side, P)) * P)

@@ -260,7 +260,7 @@ def test_numbers_are_those_of_the_entries(document, theorems, entries):
     true = [t for t in theorems if t.holds]
     twice = sum(len(proved[t.id]) >= 2 for t in true)
     assert 0 < twice < len(true)
-    assert f"{len(true)} theorems, {twice} of them proved by two engines or more." in document.summary
+    assert f"{len(true)} theorems, {twice} of them proved on two independent paths or more." in document.summary
     assert f"{len(entries)} verdicts" in document.summary
     record = ledger_record(theorems, entries)
     assert record["summary"]["theorems"] == len(true)
