@@ -20,7 +20,7 @@ SUPPORTED   := 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help install libraries-install run test lint types layers bench check-all clean distclean
+.PHONY: help install libraries-install run test lint types layers bench regenerate check-all clean distclean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,14 @@ layers: install ## Imports run one way: import-linter
 bench: install libraries-install ## Speed, as ratios taken in one run
 	@echo "==> benchmarks"
 	@$(BIN)/python benchmarks/bench.py
+
+regenerate: install ## Write what is generated and committed: numeric code, SMT-LIB texts, JSON Schemas
+	@echo "==> numeric code, from the formulas"
+	@$(BIN)/python -m proofs.lowering.regenerate
+	@echo "==> proofs/smt, from the theorems"
+	@$(BIN)/python -m proofs.engines.smt.regenerate
+	@echo "==> oracle/schemas, from the records"
+	@$(BIN)/python -m oracle.schemas
 
 check-all: lint types layers test ## Everything that has to hold before a commit
 

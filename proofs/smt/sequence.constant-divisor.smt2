@@ -1,0 +1,13 @@
+; sequence.constant-divisor
+; unsat means: moving any node moves left and right alike (T = 2, V = 2 with an end token, any sampler)
+(set-logic QF_NRA)
+(declare-const d Real)
+(assert (> d 0.0))
+(declare-const p_10 Real)
+(assert (> p_10 0.0))
+(assert (not (= (+ (* (- 1.0) (+ (* (- 1.0) p_10) 1.0)) (* (- 1.0) p_10) 1.0) 0.0)))
+(check-sat)
+(reset)
+(set-logic QF_NRA)
+(assert (not (= 0.0 0.0)))
+(check-sat)

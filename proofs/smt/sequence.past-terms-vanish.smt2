@@ -1,0 +1,13 @@
+; sequence.past-terms-vanish
+; unsat means: moving any node moves left and right alike (T = 2, V = 2, any sampler)
+(set-logic QF_NRA)
+(assert (not (= 0.0 0.0)))
+(check-sat)
+(reset)
+(set-logic QF_NRA)
+(assert (not (= 0.0 0.0)))
+(check-sat)
+(reset)
+(set-logic QF_NRA)
+(assert (not (= 0.0 0.0)))
+(check-sat)

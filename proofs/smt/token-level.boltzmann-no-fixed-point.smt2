@@ -1,0 +1,13 @@
+; token-level.boltzmann-no-fixed-point
+; unsat means: the number is positive (this instance)
+(set-logic QF_NRA)
+(declare-const log_2 Real)
+(declare-const log_5 Real)
+(assert (<= (/ 3790264406339427645832.0 5468195662683852030075.0) log_2))
+(assert (<= log_2 (/ 439670671135374324000737.0 634310696871326835488700.0)))
+(assert (<= (/ 469775313464926480925264204614756312.0 291887813649451626929260219994888175.0) log_5))
+(assert (<= log_5 (/ 108987872723863096684139850619484224399.0 67717972766672777447588371038814056600.0)))
+(assert (= (< log_2 log_5) (< 2.0 5.0)))
+(assert (= (< log_5 log_2) (< 5.0 2.0)))
+(assert (not (> (+ (* (- 1.0) log_5) (* (/ 13.0 5.0) log_2)) 0.0)))
+(check-sat)
