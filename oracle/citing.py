@@ -11,7 +11,7 @@ from oracle.case import Case
 from oracle.enumeration import factor
 from oracle.errors import SubjectError
 from oracle.probing.signal import once
-from oracle.reading.field import Field, on_policy
+from oracle.reading.field import on_policy
 from oracle.subject.batch import Batch, mild
 from oracle.subject.roles import Role
 
@@ -28,9 +28,12 @@ def of_reading(case: Case, on: bool, named: FieldNaming) -> list[str]:
     if field is None:
         return []
     g = tuple(on_policy(c) if on else c for c in field.coefficients)
-    in_reward = case.placement == "reward"
-    worth = None if in_reward or field.coupled or field.raw else _worth(case, on)
-    return list(theorems_for(Question(g, on, named, in_reward, _weighted(case.field), worth=worth)))
+    if case.placement == "reward" or field.coupled or field.raw:
+        return list(theorems_for(Question(g, on, named, case.placement == "reward")))
+    sampled, home = _worth(case, False), _worth(case, True)
+    # a weight that only the gradient has (value.detach() + ...) makes the code no weighted estimator
+    weighted = sampled is not None and home is not None and abs(sampled.value - home.value) > 1e-6 * abs(home.value)
+    return list(theorems_for(Question(g, on, named, weighted=weighted, worth=home if on else sampled)))
 
 
 def of_returns(to_go: list[sp.Expr], named: FieldNaming) -> list[str]:
@@ -45,11 +48,6 @@ def of_enumeration(objective: str) -> list[str]:
     from proofs.citation import of_objective
 
     return list(of_objective(objective))
-
-
-def _weighted(field: Field | None) -> bool:
-    """Whether an importance weight stands in the formulas."""
-    return field is not None and any(s.name.startswith("rho") for c in field.coefficients for s in c.free_symbols)
 
 
 def _worth(case: Case, on: bool) -> Worth | None:

@@ -10,11 +10,11 @@ which the rest of the field was left out.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import sympy as sp
-from sympy import Expr, Integer, S, Symbol
+from sympy import Add, Expr, Integer, S, Symbol
 
 from proofs.divergences import OBJECTIVES, UNNAMED, ZERO, Naming
 from proofs.forms import Correction, Form, Placement
@@ -52,7 +52,7 @@ class Question:
     """What was found, and how it was placed.
 
     All but the first three decide between theorems on the same gradient: `weighted` says that an
-    importance weight stands in the code, `live_weight` whether it is differentiated, where that is known.
+    importance weight is part of the value, `live_weight` whether it is differentiated, where that is known.
     """
 
     field: tuple[Expr, ...]
@@ -74,8 +74,8 @@ def theorems_for(question: Question) -> tuple[str, ...]:
     g = question.field
     if not any(g):
         return ()  # a gradient that is 0 on every sample needs no theorem
-    if not _speaks_of_tokens(g):
-        return _in_general(question)
+    if any(_foreign(c, len(g)) for c in g):
+        return _without_others(question)
     found = _matches(question, g)
     if not found:
         reduced = _reduced(question)
@@ -98,9 +98,22 @@ def theorems_of_form(form: Form, coefficient: Expr, naming: Naming, on_policy: b
     return theorems_for(Question(field, on_policy, name, form.placement is Placement.REWARD, live_weight=live))
 
 
-def _speaks_of_tokens(g: Sequence[Expr]) -> bool:
-    own = {symbol for t in range(len(g)) for symbol in token_symbols(t)}
-    return all(c.free_symbols <= own for c in g)
+def _foreign(c: Expr, horizon: int) -> bool:
+    """Whether something beside this answer's ratios stands there, such as another answer of the batch."""
+    return not c.free_symbols <= {symbol for t in range(horizon) for symbol in token_symbols(t)}
+
+
+def _without_others(question: Question) -> tuple[str, ...]:
+    """The name of a field with a baseline made of other answers rests on what is left without it."""
+    g = question.field
+    kept = tuple(Add(*(x for x in Add.make_args(sp.expand(c)) if not _foreign(x, len(g)))) for c in g)
+    found: tuple[str, ...] = ()
+    if any(kept):
+        named = name_field(kept, question.on_policy)
+        if (named.objective, named.level) == (question.naming.objective, question.naming.level):
+            found = theorems_for(replace(question, field=kept, naming=named))[: MOST - 1]
+    found = found or _in_general(question)
+    return (*found, SCORE_IDENTITY) if found and SCORE_IDENTITY not in found else found
 
 
 def _reduced(question: Question) -> tuple[Expr, ...]:

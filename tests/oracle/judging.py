@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from oracle.api import identify_callable
-from oracle.records import Finding, ObjectiveRecord, Verdict
+from oracle.records import Finding, ObjectiveRecord, Verdict, WithReturns
 
 
 def verdict(
@@ -41,3 +41,17 @@ def finding(v: Verdict, check: str) -> Finding:
 def is_set(value: Any) -> bool:
     """Whether an optional field of a record is there."""
     return not isinstance(value, msgspec.UnsetType)
+
+
+def unknown_theorems(v: Verdict) -> set[str]:
+    """The ids that a verdict cites and that are no theorem of the catalogue, or one that does not hold."""
+    from proofs.theorems import catalogue
+
+    known = {t.id for t in catalogue() if t.holds}
+    cited: set[str] = set()
+    for record in (v.on_policy, v.off_policy, v.with_returns):
+        if isinstance(record, ObjectiveRecord | WithReturns):
+            cited |= set(record.theorems)
+    for f in v.findings:
+        cited |= set(f.theorems) if is_set(f.theorems) else set()
+    return cited - known

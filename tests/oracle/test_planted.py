@@ -10,7 +10,7 @@ from oracle.judge import judge_binding
 from oracle.records import ObjectiveRecord, Verdict
 from oracle.subject.binding import bind
 from oracle.subject.target import Target
-from tests.oracle.judging import failed, verdict
+from tests.oracle.judging import failed, unknown_theorems, verdict
 from tests.oracle.planted import CORRECT, PAIRS
 from tests.oracle.planted.record import Correct, Expect, Pair, Subject
 
@@ -29,6 +29,7 @@ def agrees(record: ObjectiveRecord | None, expected: Expect) -> bool:
 def holds(v: Verdict, on: Expect, off: Expect) -> None:
     """Both sides as expected, and reading and probing agree."""
     assert v.outcome == "described", [f.message for f in v.findings if f.outcome == "inconclusive"]
+    assert not unknown_theorems(v)
     assert agrees(v.on_policy, on), (v.on_policy, on)
     assert agrees(v.off_policy, off), (v.off_policy, off)
 

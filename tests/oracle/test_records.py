@@ -69,6 +69,7 @@ def test_the_fields_of_the_design() -> None:
         "scale": 1.0,
         "evidence": "proved",
         "formula": "1 - exp(-L)",
+        "theorems": ["sequence.token-k3-loss", "k3-loss.on-policy"],
     }
     assert printed["off_policy"]["objective"] == "unnamed"
     assert printed["off_policy"]["level"] is None

@@ -46,6 +46,7 @@ def test_k3():
         "objective": "forward_kl",
         "scale": 1.0,
         "combination": None,
+        "theorems": ["k3-loss.on-policy"],
         "generator": "u - log(u) - 1",
         "true_divergence": True,
         "series": "L - L**2/2 + L**3/6 + O(L**4)",
@@ -55,6 +56,11 @@ def test_k3():
         "off_policy": {"none": "unnamed", "detached": "forward_kl", "differentiated": "reverse_kl"},
     }
     assert forms["differentiated"]["coefficient"] == "L*rho"
+    assert [forms[c]["theorems"] for c in ("none", "detached", "differentiated")] == [
+        ["k3-loss.uncorrected"],
+        ["k3-loss.detached"],
+        ["k3-loss.differentiated"],
+    ]
     assert forms["truncated"]["objective"] == "unnamed"
     assert reward["objective"] == "unnamed"
     assert reward["combination"] == {"reverse_kl": 1.0, "forward_kl": -1.0}
