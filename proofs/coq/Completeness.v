@@ -95,7 +95,7 @@ Proof.
     apply completeness in G. destruct G as [c Hc].
     exists c, (l 0). intro x.
     assert (K : (fun y => l y - (y * y / 2 + c * y)) x = (fun y => l y - (y * y / 2 + c * y)) 0).
-    { apply constant_of_zero_derivative. intro y. evar_last.
+    { refine (constant_of_zero_derivative (fun y => l y - (y * y / 2 + c * y)) _ x). intro y. evar_last.
       - apply (is_derive_minus l (fun y => y * y / 2 + c * y)). apply Hl.
         instantiate (1 := y + c). auto_derive; [exact I | field].
       - unfold minus, plus, opp; simpl. rewrite Hc. ring. }
@@ -137,7 +137,7 @@ Proof.
       apply is_derive_unique in H. rewrite <- H. apply is_derive_unique. now apply Hr. }
     apply completeness in G. destruct G as [a Ha]. exists a, (g (exp 0)). intros u Pu.
     assert (K : (fun x => g (exp x) - a * x) (ln u) = (fun x => g (exp x) - a * x) 0).
-    { apply constant_of_zero_derivative. intro x. evar_last.
+    { refine (constant_of_zero_derivative (fun x => g (exp x) - a * x) _ (ln u)). intro x. evar_last.
       - apply (is_derive_minus (fun x => g (exp x)) (fun x => a * x)). apply Hk.
         instantiate (1 := a). auto_derive; [exact I | ring].
       - unfold minus, plus, opp; simpl. specialize (Ha x). simpl in Ha. lra. }

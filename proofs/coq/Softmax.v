@@ -104,8 +104,9 @@ Theorem closed_form_chi2_half t :
     (softmax k t * (softmax k t / q k - S n (fun i => softmax i t * (softmax i t / q i)))).
 Proof.
   apply (is_derive_ext (f_divergence n softmax q (fun u => (u - 1) * (u - 1) / 2))).
-  - intro u. unfold f_divergence, chi2_half. unfold Rdiv at 2. rewrite Rmult_comm, <- S_scal.
-    apply S_ext. intro i. field. apply Rgt_not_eq, q_pos.
+  - intro u. unfold f_divergence, chi2_half.
+    transitivity (/ 2 * S n (fun i => (softmax i u - q i) * (softmax i u - q i) / q i)); [|apply Rmult_comm].
+    rewrite <- S_scal. apply S_ext. intro i. field. apply Rgt_not_eq, q_pos.
   - evar_last.
     + apply (f_divergence_gradient n softmax dsoftmax q softmax_pos softmax_derive q_pos _ (fun x => exp x - 1)).
       intros u Hu. rewrite exp_ln by exact Hu. auto_derive; [exact I | field].

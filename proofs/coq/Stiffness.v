@@ -43,6 +43,7 @@ Proof.
     + intros; apply Rmult_comm.
   - unfold plus, mult, minus, opp; simpl. unfold plus; simpl. rewrite Z.
     rewrite (S_ext _ _ (fun i => c 0 * p i t)) by (intro i; rewrite Z; ring).
-    rewrite S_scal. unfold p at 2. rewrite softmax_sum. ring.
+    rewrite S_scal. change (S n (fun i => p i t)) with (S n (fun i => softmax n theta j i t)).
+    rewrite softmax_sum. ring.
 Qed.
 End Jacobian.
