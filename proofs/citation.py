@@ -199,9 +199,15 @@ def _same_name(entry: Entry, scale: _Scale, naming: FieldNaming, horizon: int) -
         return False
     if naming.objective in (ZERO, UNNAMED):
         return True
+    if None not in (said.scale, naming.scale) and not _equal(said.scale * scale.factor, naming.scale):
+        return False
     if not entry.of_answers and horizon > 1:
         return naming.level == TOKEN and naming.prefixes != POLICY
     return said.level == naming.level and (said.prefixes == naming.prefixes or horizon == 1)
+
+
+def _equal(a: Expr, b: Expr) -> bool:
+    return not normal_form(a - b).terms
 
 
 def _rank(question: Question, entry: Entry, scale: _Scale) -> tuple[bool, bool, bool, bool, bool, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -233,6 +234,23 @@ def test_terms_of_zero_expectation_are_answered_for():
     assert past == ("sequence.token-k2-loss", "k2-loss.on-policy", "sequence.past-terms-vanish")
     other = sp.Symbol("L_1_0", real=True)
     assert cited([L0 - other, L1 - other], True) == ("sequence.token-k2-loss", "k2-loss.on-policy", "score-identity")
+
+
+def test_a_name_that_the_field_does_not_have_cites_no_form():
+    """Level and scale are compared too: what the right side says must be the whole of the name."""
+    field = tuple(everywhere(1 - exp(-L)))
+    right = name_field(field, on_policy=True)
+    assert theorems_for(Question(field, True, right)) == ("sequence.token-k3-loss", "k3-loss.on-policy")
+    for wrong in (replace(right, level="sequence"), replace(right, scale=-right.scale)):
+        assert theorems_for(Question(field, True, wrong)) == ("gradient.forward_kl",)
+
+
+def test_a_scale_is_no_hindrance():
+    assert cited(everywhere(-sp.Rational(1, 3) * L), True)[0] == "sequence.token-k2-loss"
+
+
+def test_an_objective_without_a_form_of_its_own_off_policy():
+    assert cited(everywhere(RHO * (L + 1 - exp(-L))), False) == ("gradient.jeffreys", citation.DETACHED_WEIGHT)
 
 
 def test_no_gradient_needs_no_theorem():
