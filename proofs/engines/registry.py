@@ -13,8 +13,8 @@ _WHERE = {
     "sympy": ("proofs.engines.prover", "SYMPY"),
     "explicit": ("proofs.engines.explicit", "EXPLICIT"),
     "rewriting": ("proofs.rewriting", "REWRITING"),
-    "z3": ("proofs.engines.smt", "Z3"),
-    "cvc5": ("proofs.engines.smt", "CVC5"),
+    "z3": ("proofs.engines.smt.engine", "Z3"),
+    "cvc5": ("proofs.engines.smt.engine", "CVC5"),
     "modular": ("proofs.engines.modular", "MODULAR"),
     "balls": ("proofs.engines.balls", "BALLS"),
 }

@@ -5,7 +5,7 @@
 (assert (> p 0.0))
 (declare-const q Real)
 (assert (> q 0.0))
-(assert (not (= (+ (* (- 2.0) q) p) (+ (* (- 2.0) q) p))))
+(assert (not (= (+ p (* q (- 2.0))) (+ p (* q (- 2.0))))))
 (check-sat)
 (reset)
 (set-logic QF_NRA)

@@ -3,5 +3,5 @@
 (set-logic QF_NRA)
 (declare-const u Real)
 (assert (> u 0.0))
-(assert (not (> (+ 1.0 u) 0.0)))
+(assert (not (> (+ u 1.0) 0.0)))
 (check-sat)

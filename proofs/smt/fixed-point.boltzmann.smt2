@@ -6,5 +6,5 @@
 (declare-const beta Real)
 (assert (> beta 0.0))
 (declare-const log_Z Real)
-(assert (not (= (+ (* (- 1.0) (+ (* (* (- 1.0) log_Z) beta) R_1) beta) (* R_1 beta)) (+ (* (- 1.0) (+ (* (* (- 1.0) log_Z) beta) R_2) beta) (* R_2 beta)))))
+(assert (not (= (+ (* R_1 beta) (* beta (- 1.0) (+ R_1 (* (* log_Z (- 1.0)) beta)))) (+ (* R_2 beta) (* beta (- 1.0) (+ R_2 (* (* log_Z (- 1.0)) beta)))))))
 (check-sat)

@@ -6,5 +6,5 @@
 (declare-const R_2 Real)
 (declare-const beta Real)
 (assert (> beta 0.0))
-(assert (not (= (+ (* (- 1.0) (+ (* (- 1.0) (+ (* (- 1.0) R_1) Lambda)) beta) beta) (* R_1 beta)) (+ (* (- 1.0) (+ (* (- 1.0) (+ (* (- 1.0) R_2) Lambda)) beta) beta) (* R_2 beta)))))
+(assert (not (= (+ (* R_1 beta) (* beta (- 1.0) (+ beta (* (- 1.0) (+ Lambda (* R_1 (- 1.0))))))) (+ (* R_2 beta) (* beta (- 1.0) (+ beta (* (- 1.0) (+ Lambda (* R_2 (- 1.0))))))))))
 (check-sat)

@@ -8,5 +8,5 @@
 (declare-const sigma_q Real)
 (assert (> sigma_q 0.0))
 (declare-const x Real)
-(assert (not (= (+ (* (* (* (+ (* (- 1.0) mu_q) 1.0 x) (+ (* (- 1.0) mu_q) 1.0 x)) (/ 1.0 2.0)) sigma_p sigma_p) (* (* (* (+ (- 1.0) (* (- 1.0) mu_q) x) (+ (- 1.0) (* (- 1.0) mu_q) x)) (/ 1.0 2.0)) sigma_p sigma_p) (* (* (* (+ (* (- 1.0) mu_p) 1.0 x) (+ (* (- 1.0) mu_p) 1.0 x)) (- 1.0)) sigma_q sigma_q) (* (* (* (+ (- 1.0) (* (- 1.0) mu_p) x) (+ (- 1.0) (* (- 1.0) mu_p) x)) (- 1.0)) sigma_q sigma_q) (* (* (* (+ (* (- 1.0) mu_q) x) (+ (* (- 1.0) mu_q) x)) (- 1.0)) sigma_p sigma_p) (* (* (* (+ (* (- 1.0) mu_p) x) (+ (* (- 1.0) mu_p) x)) 2.0) sigma_q sigma_q)) (+ (* (- 2.0) sigma_q sigma_q) (* sigma_p sigma_p)))))
+(assert (not (= (+ (* (* 2.0 (* (+ x (* mu_p (- 1.0))) (+ x (* mu_p (- 1.0))))) sigma_q sigma_q) (* (* (- 1.0) (* (+ x (* mu_q (- 1.0))) (+ x (* mu_q (- 1.0))))) sigma_p sigma_p) (* (* (- 1.0) (* (+ x 1.0 (* mu_p (- 1.0))) (+ x 1.0 (* mu_p (- 1.0))))) sigma_q sigma_q) (* (* (/ 1.0 2.0) (* (+ x 1.0 (* mu_q (- 1.0))) (+ x 1.0 (* mu_q (- 1.0))))) sigma_p sigma_p) (* (* (- 1.0) (* (+ x (- 1.0) (* mu_p (- 1.0))) (+ x (- 1.0) (* mu_p (- 1.0))))) sigma_q sigma_q) (* (* (/ 1.0 2.0) (* (+ x (- 1.0) (* mu_q (- 1.0))) (+ x (- 1.0) (* mu_q (- 1.0))))) sigma_p sigma_p)) (+ (* sigma_p sigma_p) (* (- 2.0) sigma_q sigma_q)))))
 (check-sat)

@@ -21,5 +21,5 @@
 (assert (= (* root_q_1 root_q_1) q_1))
 (assert (= (* root_p_2 root_p_2) p_2))
 (assert (= (* root_q_2 root_q_2) q_2))
-(assert (not (= (* (+ (* (/ (- 1.0) 2.0) (+ (* (- 1.0) root_q_1) root_p_1) root_q_1) (* (* (/ (- 1.0) 2.0) root_q_1) root_q_1) (* (/ 1.0 2.0) root_p_1 root_q_1)) root_p_2 root_q_2) (* (+ (* (/ (- 1.0) 2.0) (+ (* (- 1.0) root_q_2) root_p_2) root_q_2) (* (* (/ (- 1.0) 2.0) root_q_2) root_q_2) (* (/ 1.0 2.0) root_p_2 root_q_2)) root_p_1 root_q_1))))
+(assert (not (= (* (+ (* (/ 1.0 2.0) root_p_1 root_q_1) (* (* root_q_1 (/ (- 1.0) 2.0)) root_q_1) (* root_q_1 (/ (- 1.0) 2.0) (+ (* (- 1.0) root_q_1) root_p_1))) root_p_2 root_q_2) (* (+ (* (/ 1.0 2.0) root_p_2 root_q_2) (* (* root_q_2 (/ (- 1.0) 2.0)) root_q_2) (* root_q_2 (/ (- 1.0) 2.0) (+ (* (- 1.0) root_q_2) root_p_2))) root_p_1 root_q_1))))
 (check-sat)

@@ -6,7 +6,7 @@
 (assert (> p 0.0))
 (declare-const q Real)
 (assert (> q 0.0))
-(assert (not (= (+ (* (- 1.0) lambda_ p) (* lambda_ q)) (+ (* (- 1.0) lambda_ p) (* lambda_ q)))))
+(assert (not (= (+ (* q lambda_) (* p (- 1.0) lambda_)) (+ (* q lambda_) (* p (- 1.0) lambda_)))))
 (check-sat)
 (reset)
 (set-logic QF_NRA)

@@ -10,5 +10,5 @@
 (assert (> q_1 0.0))
 (declare-const q_2 Real)
 (assert (> q_2 0.0))
-(assert (not (= (* (+ (* (* lambda_ q_1) p_1) (* (+ (* (- 1.0) lambda_ q_1) p_1) p_1)) p_2 p_2) (* (+ (* (* lambda_ q_2) p_2) (* (+ (* (- 1.0) lambda_ q_2) p_2) p_2)) p_1 p_1))))
+(assert (not (= (* (+ (* (* q_1 lambda_) p_1) (* p_1 (+ p_1 (* q_1 (- 1.0) lambda_)))) p_2 p_2) (* (+ (* (* q_2 lambda_) p_2) (* p_2 (+ p_2 (* q_2 (- 1.0) lambda_)))) p_1 p_1))))
 (check-sat)

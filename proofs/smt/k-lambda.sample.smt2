@@ -10,5 +10,5 @@
 (assert (> p 0.0))
 (declare-const q Real)
 (assert (> q 0.0))
-(assert (not (= (+ (* (+ (* (* (- 1.0) log_q) p) (* (+ (* (- 1.0) p) q) lambda_) (* log_p p)) p) (* (+ (* (- 1.0) lambda_ q) p) p)) (* (+ (* (- 1.0) lambda_) (* (- 1.0) log_q) 1.0 log_p) p p))))
+(assert (not (= (+ (* p (+ p (* q (- 1.0) lambda_))) (* (+ (* log_p p) (* (* log_q (- 1.0)) p) (* lambda_ (+ q (* (- 1.0) p)))) p)) (* (+ 1.0 log_p (* log_q (- 1.0)) (* (- 1.0) lambda_)) p p))))
 (check-sat)

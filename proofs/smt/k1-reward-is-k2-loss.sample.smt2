@@ -5,5 +5,5 @@
 (declare-const log_q Real)
 (declare-const p Real)
 (assert (> p 0.0))
-(assert (not (= (+ (* (- 1.0) log_q) log_p) (+ (* (- 1.0) log_q) log_p))))
+(assert (not (= (+ log_p (* log_q (- 1.0))) (+ log_p (* log_q (- 1.0))))))
 (check-sat)

@@ -13,5 +13,5 @@
 (assert (> p_1 0.0))
 (declare-const p_2 Real)
 (assert (> p_2 0.0))
-(assert (not (= (* (+ (* (+ (* (- 1.0) log_p_1) log_q_1) m_1) (* (+ (* (- 1.0) log_q_1) log_p_1) m_1)) p_2) (* (+ (* (+ (* (- 1.0) log_p_2) log_q_2) m_2) (* (+ (* (- 1.0) log_q_2) log_p_2) m_2)) p_1))))
+(assert (not (= (* (+ (* m_1 (+ log_p_1 (* (- 1.0) log_q_1))) (* m_1 (+ log_q_1 (* (- 1.0) log_p_1)))) p_2) (* (+ (* m_2 (+ log_p_2 (* (- 1.0) log_q_2))) (* m_2 (+ log_q_2 (* (- 1.0) log_p_2)))) p_1))))
 (check-sat)

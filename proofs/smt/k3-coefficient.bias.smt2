@@ -4,5 +4,5 @@
 (declare-const delta Real)
 (assert (> delta 0.0))
 (declare-const log_delta Real)
-(assert (not (= (+ (- 1.0) (* (- 1.0) log_delta) delta) (+ (- 1.0) (* (- 1.0) log_delta) delta))))
+(assert (not (= (+ delta (- 1.0) (* (- 1.0) log_delta)) (+ delta (- 1.0) (* (- 1.0) log_delta)))))
 (check-sat)

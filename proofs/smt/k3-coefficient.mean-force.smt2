@@ -5,5 +5,5 @@
 (assert (> p 0.0))
 (declare-const q Real)
 (assert (> q 0.0))
-(assert (not (= (* (+ (* (- 1.0) q) p) p) (* (+ (* (- 1.0) q) p) p))))
+(assert (not (= (* p (+ p (* q (- 1.0)))) (* (+ p (* q (- 1.0))) p))))
 (check-sat)

@@ -7,5 +7,5 @@
 (assert (> p 0.0))
 (declare-const q Real)
 (assert (> q 0.0))
-(assert (not (= (+ (+ (* (- 1.0) p) (* (* (- 1.0) log_q) p) (* log_p p) q) (* (- 1.0) q) p) (* (+ (* (- 1.0) log_q) log_p) p))))
+(assert (not (= (+ p (* q (- 1.0)) (+ q (* log_p p) (* (- 1.0) p) (* (* log_q (- 1.0)) p))) (* (+ log_p (* log_q (- 1.0))) p))))
 (check-sat)

@@ -11,5 +11,5 @@
 (assert (> m_1 0.0))
 (declare-const m_2 Real)
 (assert (> m_2 0.0))
-(assert (not (= (* (+ (* (* (- 1.0) DK_of_0_1 beta) m_1) (* (- 1.0) (+ (* (- 1.0) DK_of_0_1 beta) R_1) m_1) (* R_1 m_1)) m_2) (* (+ (* (* (- 1.0) DK_of_0_2 beta) m_2) (* (- 1.0) (+ (* (- 1.0) DK_of_0_2 beta) R_2) m_2) (* R_2 m_2)) m_1))))
+(assert (not (= (* (+ (* R_1 m_1) (* (* beta (- 1.0) DK_of_0_1) m_1) (* m_1 (- 1.0) (+ R_1 (* beta (- 1.0) DK_of_0_1)))) m_2) (* (+ (* R_2 m_2) (* (* beta (- 1.0) DK_of_0_2) m_2) (* m_2 (- 1.0) (+ R_2 (* beta (- 1.0) DK_of_0_2)))) m_1))))
 (check-sat)

@@ -9,7 +9,7 @@
 (declare-const log_q Real)
 (declare-const p Real)
 (assert (> p 0.0))
-(assert (not (= (+ (* (* (- 1.0) beta (+ (* (- 1.0) log_q p) (* log_p p))) beta) (* (* R p) beta) (* (+ (* (- 1.0) R p) (* (* (- 1.0) log_q p) beta) (* (* log_Z p) beta) (* (* log_p p) beta)) beta)) (* (* beta log_Z p) beta))))
+(assert (not (= (+ (* (* R p) beta) (* (* beta (- 1.0) (+ (* p log_p) (* p log_q (- 1.0)))) beta) (* beta (+ (* (* p log_Z) beta) (* (* p log_p) beta) (* R p (- 1.0)) (* (* p log_q (- 1.0)) beta)))) (* (* p beta log_Z) beta))))
 (check-sat)
 (reset)
 (set-logic QF_NRA)

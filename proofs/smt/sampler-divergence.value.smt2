@@ -5,7 +5,7 @@
 (assert (> m 0.0))
 (declare-const p Real)
 (assert (> p 0.0))
-(assert (not (= (+ (* (- 1.0) m) p) (+ (* (- 1.0) m) p))))
+(assert (not (= (+ p (* m (- 1.0))) (+ p (* m (- 1.0))))))
 (check-sat)
 (reset)
 (set-logic QF_NRA)

@@ -5,7 +5,7 @@
 (assert (> d 0.0))
 (declare-const p_10 Real)
 (assert (> p_10 0.0))
-(assert (not (= (+ (* (- 1.0) (+ (* (- 1.0) p_10) 1.0)) (* (- 1.0) p_10) 1.0) 0.0)))
+(assert (not (= (+ 1.0 (* p_10 (- 1.0)) (* (- 1.0) (+ 1.0 (* p_10 (- 1.0))))) 0.0)))
 (check-sat)
 (reset)
 (set-logic QF_NRA)

@@ -9,5 +9,5 @@
 (assert (> p 0.0))
 (declare-const q Real)
 (assert (> q 0.0))
-(assert (not (= (+ (* (+ (* (- 1.0) p) (* (* (- 1.0) log_q) p) (* log_p p) q) p) (* (+ (* (- 1.0) q) p) p)) (* (+ (* (- 1.0) log_q) log_p) p p))))
+(assert (not (= (+ (* p (+ p (* q (- 1.0)))) (* (+ q (* log_p p) (* (- 1.0) p) (* (* log_q (- 1.0)) p)) p)) (* (+ log_p (* log_q (- 1.0))) p p))))
 (check-sat)

@@ -5,7 +5,7 @@
 (assert (> p 0.0))
 (declare-const q Real)
 (assert (> q 0.0))
-(assert (not (= (+ (* (- 1.0) p) q) (+ (* (- 1.0) p) q))))
+(assert (not (= (+ q (* p (- 1.0))) (+ q (* p (- 1.0))))))
 (check-sat)
 (reset)
 (set-logic QF_NRA)

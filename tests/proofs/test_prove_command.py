@@ -112,7 +112,7 @@ def test_one_path_is_not_enough_for_the_whole(monkeypatch):
 
 
 def test_engines_that_are_not_installed_are_said_and_are_no_failure(monkeypatch):
-    from proofs.engines.smt import engine as smt
+    import proofs.engines.smt.engine as smt
 
     monkeypatch.setattr(smt, "missing", lambda _: "pip install 'kl-oracle[engines]'")
     result = run("convex.k3-loss", "--engine", "z3", "--engine", "cvc5", "--jobs", "1")

@@ -32,6 +32,8 @@ class Goal:
     claim: Expr
     domain: tuple[Expr, ...] = ()
     positive_claim: bool = False
+    has_roots: bool = False
+    """Whether something in it is a root of something else: rational points are then no models."""
 
 
 @dataclass(frozen=True)
@@ -130,12 +132,12 @@ def goal(
     _declare(sheet, printer, unknowns, needed, max(axioms, int(switches)))
     within = {*needed}
     bounded = [printer.comparison(">", e, Integer(0)) for e in domain if e.free_symbols <= within]
-    exact = not switches and all(u.kind == "root" for u in unknowns if u.symbol in needed)
+    kinds = {u.kind for u in unknowns if u.symbol in needed}
+    exact = not switches and kinds <= {"root"}
     fixed = [*printer.conditions(), *assumptions]
     script = sheet.script([*fixed, f"(not {holds})"], comment)
-    return Goal(
-        script, sheet.script([*fixed, *bounded, f"(not {holds})"]), exact, claim, (*domain, *premises), relation != "="
-    )
+    within_range = sheet.script([*fixed, *bounded, f"(not {holds})"])
+    return Goal(script, within_range, exact, claim, (*domain, *premises), relation != "=", "root" in kinds)
 
 
 def _declare(sheet: Sheet, printer: Printer, unknowns: Sequence[Unknown], needed: set[Symbol], axioms: int) -> None:

@@ -12,7 +12,7 @@ UNSAT, SAT, UNKNOWN = "unsat", "sat", "unknown"
 Model = Mapping[str, Fraction]
 """The rational values of a model; roots and other irrationals are near values or missing."""
 Solver = Callable[[str], "Answer"]
-_MILLISECONDS = 1000
+_MILLISECONDS = 4000
 _DIGITS = 12
 
 
@@ -76,3 +76,7 @@ def ask_cvc5(script: str) -> Answer:
             with contextlib.suppress(ValueError):
                 found[str(term)] = Fraction(value.getRealValue())
     return Answer(SAT, found)
+
+
+SOLVERS: Mapping[str, Solver] = {"z3": ask_z3, "cvc5": ask_cvc5}
+"""The solvers by the module that they need."""

@@ -60,7 +60,7 @@ class Printer:
 
     def conditions(self) -> list[str]:
         """Return, for each denominator that is not positive anyway, that it is not zero."""
-        return [f"(distinct {factor} 0.0)" for factor, positive in self.positive.items() if not positive]
+        return [f"(distinct {factor} 0.0)" for factor, positive in sorted(self.positive.items()) if not positive]
 
     def fraction(self, e: Expr) -> Fraction:
         """Return the expression as a fraction; raises CannotExpress for what is no polynomial or switch."""
@@ -69,9 +69,9 @@ class Printer:
         if e.is_Symbol:
             return Fraction(name_of(e))
         if isinstance(e, sp.Add):
-            return self._sum([self.fraction(term) for term in _ordered(e.args)])
+            return self._sum(self._ordered(e.args))
         if isinstance(e, sp.Mul):
-            return _product([self.fraction(factor) for factor in _ordered(e.args)])
+            return _product(self._ordered(e.args))
         if isinstance(e, sp.Pow) and e.exp.is_Integer:
             return self._power(e.base, int(e.exp))
         if isinstance(e, sp.Min | sp.Max):
@@ -99,6 +99,12 @@ class Printer:
                 return self.comparison(operator, *e.args)
         raise CannotExpress(f"the condition {e}")
 
+    def _ordered(self, parts: Iterable[Expr]) -> list[Fraction]:
+        """By their text: SymPy's own order may depend on its version."""
+        return sorted(
+            map(self.fraction, parts), key=lambda f: (len(f.numerator), f.numerator, sorted(f.denominator.items()))
+        )
+
     def _power(self, base: Expr, power: int) -> Fraction:
         inner = self.fraction(base)
         if power >= 0:
@@ -113,7 +119,7 @@ class Printer:
         return Fraction(_plus([_over(term, common) for term in terms]), common)
 
     def _extreme(self, e: Expr) -> Fraction:
-        parts = [self.fraction(a) for a in _ordered(e.args)]
+        parts = self._ordered(e.args)
         common = self._positive(_common(parts))
         operator = "<=" if isinstance(e, sp.Min) else ">="
         best, *others = [_over(part, common) for part in parts]
@@ -145,11 +151,6 @@ class Printer:
         if not all(self.positive[factor] for factor in denominator):
             raise CannotExpress("an order of fractions whose denominators may be negative")
         return denominator
-
-
-def _ordered(parts: Iterable[Expr]) -> list[Expr]:
-    """By their text: SymPy's own order may depend on its version."""
-    return sorted(parts, key=str)
 
 
 def _common(terms: Iterable[Fraction]) -> dict[str, int]:

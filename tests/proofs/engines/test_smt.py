@@ -16,11 +16,12 @@ pytest.importorskip("cvc5")
 pytest.importorskip("flint")
 
 from proofs.engines.abstraction import Abstraction
-from proofs.engines.smt import CVC5, Z3
 from proofs.engines.smt.axioms import exp_bounds, log_bounds
+from proofs.engines.smt.engine import CVC5, Z3
 from proofs.engines.smt.obligations import FACTS, LEMMAS, lemma_scripts
+from proofs.engines.smt.process import Process
 from proofs.engines.smt.regenerate import FOLDER, files
-from proofs.engines.smt.solvers import SAT, UNSAT, ask_cvc5, ask_z3
+from proofs.engines.smt.solvers import SAT, SOLVERS, UNKNOWN, UNSAT, ask_cvc5, ask_z3
 from proofs.engines.smt.terms import Printer
 from proofs.ledger import Outcome
 from proofs.statements import (
@@ -280,3 +281,31 @@ def test_every_committed_script_is_unsat_for_both_solvers():
         for script in path.read_text(encoding="utf-8").split("(reset)\n"):
             assert ask_z3(script).verdict == UNSAT, path.name
             assert ask_cvc5(script).verdict == UNSAT, path.name
+
+
+QUICK = "(set-logic QF_NRA)\n(declare-const x Real)\n(assert (< (* x x) 0.0))\n(check-sat)\n"
+MODEL = "(set-logic QF_NRA)\n(declare-const x Real)\n(assert (= (* 3.0 x) 1.0))\n(check-sat)\n"
+
+
+@pytest.mark.parametrize("solver", ["z3", "cvc5"])
+def test_a_solver_in_its_own_process_answers_as_in_this_one(solver):
+    process = Process(solver, 30)
+    assert process(QUICK) == SOLVERS[solver](QUICK)
+    assert process(QUICK).verdict == UNSAT
+    assert process(MODEL).model == {"x": Fraction(1, 3)}
+    process.close()
+
+
+def test_a_solver_that_takes_too_long_is_ended_and_started_again():
+    process = Process("z3", 30)
+    assert process(QUICK).verdict == UNSAT
+    first = process._child
+    process.seconds = 0
+    assert process(MODEL).verdict == UNKNOWN
+    assert first.poll() is not None
+    process.seconds = 30
+    assert process(QUICK).verdict == UNSAT
+    process._child.kill()
+    process._child.wait()
+    assert process(MODEL).model == {"x": Fraction(1, 3)}
+    process.close()
