@@ -157,7 +157,7 @@ def theorem_section(theorem: Theorem, entries: Sequence[Entry] = ()) -> Section:
     if isinstance(theorem.statement, Instance):
         instance = "; ".join(f"{name} = {value}" for name, value in theorem.statement.instance.items())
         facts.append(("counterexample" if theorem.refutes else "instance", (Code(instance),)))
-    facts.append(("source", (theorem.source,)))
+    facts.append(("source" if theorem.holds else "because", (theorem.source,)))
     blocks.append(Facts(tuple(facts)))
     steps = tuple(_line(step) for step in steps_of(theorem))
     if steps:

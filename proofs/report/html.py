@@ -43,7 +43,9 @@ def to_mathml(latex: str, block: bool = False) -> str | None:
     converted = re.sub(
         rf"<msub>({_SUM})((?:<mrow>)?<mi>\w</mi>(?:</mrow>)?)</msub>", r"<munder>\1\2</munder>", converted
     )
-    return re.sub(r"<mi>(log|sinh)</mi>(?=(<mrow><mo)?)", _operator, converted)
+    # brackets have no space of their own; browsers give an operator that they do not know the widest one
+    converted = re.sub(r'<mo stretchy="true"(?=[^>]*form=)', '<mo lspace="0" rspace="0" stretchy="true"', converted)
+    return re.sub(r"<m[io]>(log|sinh|cosh|min|max|sg|sign)</m[io]>(?=(<mrow><mo)?)", _operator, converted)
 
 
 def _operator(name: re.Match[str]) -> str:
@@ -88,9 +90,15 @@ def render(document: Document, formulas: bool = True) -> str:
         numeric=is_numeric,
         svg=lambda plot: marked(_accessible(plot) if formulas else _plainly_coloured(_accessible(plot))),
     )
-    environment.tests["long"] = lambda formula: len(formula.text) > LONG
-    css = (_TEMPLATES / "report.css").read_text("utf-8")
+    environment.tests["long"] = _is_long
+    sheets = ("report.css",) if formulas else ("report.css", "paper.css")
+    css = "".join((_TEMPLATES / sheet).read_text("utf-8") for sheet in sheets)
     return environment.get_template("report.html").render(document=document, css=marked(css))
+
+
+def _is_long(formula: Formula) -> bool:
+    """By the signs that are seen: the names of distributions are words in the text, and letters in the formula."""
+    return len(re.sub(r"\b(policy|reference|sampler)\b", "p", formula.text)) > LONG
 
 
 def _as_text(formula: Formula, block: bool = False, relation: str = "") -> str:

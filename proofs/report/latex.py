@@ -105,7 +105,12 @@ def _facts(block: Facts) -> str:
 
 @_block.register
 def _chain(block: Chain) -> str:
-    return "\n".join((r"\begin{steps}", *(_line(line) for line in block.lines), r"\end{steps}"))
+    lines = [
+        # where the other side begins
+        (r"\par\vspace{5pt}" + "\n" if i and line.before is not None else "") + _line(line)
+        for i, line in enumerate(block.lines)
+    ]
+    return "\n".join((r"\begin{steps}", *lines, r"\end{steps}"))
 
 
 def _line(line: Line) -> str:

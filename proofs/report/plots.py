@@ -124,7 +124,7 @@ def bias_plot() -> Plot:
         "L = log(policy/reference)",
         "bias",
         (curve(f"L - c(k3) = {bias}", bias, L, low, high), curve(f"k3 = {K3.value}", K3.value, L, low, high)),
-        (Mark(0.0, float(bias.subs(L, 0)), "none where the policy is the reference", below=True),),
+        (Mark(0.0, float(bias.subs(L, 0)), "none at policy = reference", below=True),),
         low=-1.0,
     )
 
@@ -149,7 +149,7 @@ def force_plot() -> Plot:
         "Expected force on a binary policy",
         "Slopes of both divergences over the logit z: that of KL(policy||reference) rises and falls back, that of "
         f"KL(reference||policy) rises to {limit}; their ratio is sinh(z)/z, {ratio:.1f} at z = {high}.",
-        "logit z = log(policy/(1 - policy)), reference uniform",
+        "logit z = difference of the two log ratios (reference uniform)",
         "slope in z",
         (
             curve("KL(policy||reference)", ours, z, low, high),

@@ -24,7 +24,7 @@ _NOTE = (
     "L = log(policy/reference), u = exp(L), rho = policy/sampler, s the score of the token that was "
     "drawn; sg(x) is x detached. One token, or a whole answer taken as one; policies of full "
     "support, reference and sampler frozen. Proved from the formula for a vocabulary of any size; "
-    "off-policy for any sampler."
+    "off-policy for any sampler. kl-oracle prove ID shows a theorem."
 )
 
 
@@ -45,6 +45,8 @@ def print_derivation(derivation: Derivation, written: str, console: Console) -> 
         names = (Text(objective_text(form.naming)) for form in forms)
         table.add_row("off-policy", *names)
         table.add_row(f"  {weight}", *(Text(f"g = {form.coefficient}") for form in forms))
+        if any(form.theorems for form in forms):
+            table.add_row("  theorem", *(Text(", ".join(form.theorems)) for form in forms))
     console.print(table)
     console.print(Text(_NOTE), width=width)
 
@@ -54,6 +56,7 @@ def _on_policy_rows(
 ) -> list[tuple[str, tuple[str, ...]]]:
     return [
         ("on-policy", tuple(objective_text(side.naming) for side in sides)),
+        ("theorem", tuple(", ".join(side.theorems) for side in sides)),
         ("coefficient of s", tuple(f"g = {side.coefficient}" for side in sides)),
         ("generator", tuple(_generator_text(side) for side in sides)),
         ("true f-divergence", tuple(divergence_text(side) for side in sides)),

@@ -60,25 +60,26 @@ def counterexample(statement: Any) -> Finding | None:
 def _worlds(expressions: tuple[Expr, ...], masses: Mapping[Symbol, Expr] | None = None) -> Iterator[World]:
     """Three tokens with drawn probabilities and rewards, and drawn constants."""
     symbols = sorted(set().union(*(expr.free_symbols for expr in expressions)), key=str)
+    given = masses or {}
+    parts_of_mass = set().union(*(mass.free_symbols for mass in given.values()))
     draw = random.Random(_SEED)
     for _ in range(_TRIES):
         world: World = {}
         for symbol in symbols:
             if symbol not in (P, Q, M, REWARD):
-                world[symbol] = (Fraction(draw.randint(1, 9), 10 if symbol.is_positive else 4),)
+                small = symbol.is_positive or symbol in parts_of_mass
+                world[symbol] = (Fraction(draw.randint(1, 9), 10 if small else 4),)
         for symbol in (P, Q, M):
             weights = [draw.randint(1, 9) for _ in range(_TOKENS)]
-            mass = _mass(symbol, masses or {}, world)
+            mass = _mass(given.get(symbol, sp.Integer(1)), world)
             world[symbol] = tuple(mass * Fraction(w, sum(weights)) for w in weights)
         world[REWARD] = tuple(Fraction(draw.randint(-9, 9), 5) for _ in range(_TOKENS))
         yield world
 
 
-def _mass(symbol: Symbol, masses: Mapping[Symbol, Expr], world: World) -> Fraction:
-    mass = sp.sympify(masses.get(symbol, sp.Integer(1)))
-    if mass.is_Symbol:
-        return world.setdefault(mass, (Fraction(4, 5),))[0]
-    return Fraction(int(mass.p), int(mass.q))
+def _mass(mass: Expr, world: World) -> Fraction:
+    number = sp.Rational(mass.subs({s: sp.Rational(row[0].numerator, row[0].denominator) for s, row in world.items()}))
+    return Fraction(int(number.p), int(number.q))
 
 
 def _token(world: World, i: int) -> dict[Symbol, Number]:

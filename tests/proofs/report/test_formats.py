@@ -1,5 +1,6 @@
 """Every format, from the whole catalogue and from hostile texts."""
 
+import dataclasses
 import doctest
 import json
 import re
@@ -21,11 +22,12 @@ from proofs.estimators import Estimator, parse_estimator
 from proofs.ledger import Entry, Finding, Outcome
 from proofs.report import html, latex, markdown, pdf, write
 from proofs.report.catalogue import catalogue_document
-from proofs.report.content import Chain, Display, Document, Formula, Section
+from proofs.report.content import Chain, Display, Document, Facts, Formula, Section
 from proofs.report.errors import ReportError
+from proofs.report.notation import latex_of, text_of
 from proofs.report.record import ledger_record
 from proofs.report.write import FORMATS, parse_destination, write_derivation, write_report
-from proofs.statements import Identity
+from proofs.statements import Identity, SequenceGradient, SequenceValue
 from proofs.symbols import BETA, L
 from proofs.theorems import catalogue, false_statements
 from tests.proofs.report.support import entries_for, theorem
@@ -368,6 +370,90 @@ def test_the_command_refuses_what_it_cannot_write(report):
     assert result.stderr.count("\n") == 1
 
 
+def test_numbers_follow_the_entries():
+    """One verdict changed, and the page, the LaTeX and the record say another number."""
+    two = catalogue()[:2]
+    proved = [Entry(t, e, Finding(Outcome.PROVED, "any"), 0.25) for e in ("one", "two") for t in two]
+    doubted = [*proved[:-1], Entry(two[1], "two", Finding(Outcome.INCONCLUSIVE), 0.25)]
+    shared = [dataclasses.replace(entry, path="the same") for entry in proved]
+    said = {}
+    for name, entries in (("proved", proved), ("doubted", doubted), ("shared", shared)):
+        document = catalogue_document(two, entries, plots=())
+        count = ledger_record(two, entries)["summary"]["proved_twice"]
+        sentence = f"2 theorems, {count} of them proved on two independent paths or more."
+        for rendered in (html.render(document), latex.render(document), markdown.render(document)):
+            assert sentence in rendered.replace(r".\allowbreak{}", ".").replace("\\", "")
+        said[name] = count
+        assert "1.0 s of work" in document.summary
+    assert said == {"proved": 2, "doubted": 1, "shared": 0}
+
+
+def test_every_theorem_has_a_formula_in_both_notations(theorems):
+    for one in theorems:
+        latex_formula, text = latex_of(one.statement), text_of(one.statement)
+        assert latex_formula
+        assert text
+        assert "\\" not in text
+        assert html.to_mathml(latex_formula), one.id
+        assert "KLref" not in text + latex_formula
+        assert not re.search(r"KL\d|\\mathrm\{KL\}_", text + latex_formula), "a direction without its distributions"
+
+
+def test_statements_on_whole_answers_say_the_horizon_that_is_shown(theorems, document):
+    sections = {sub.title: sub for section in document.sections for sub in section.sections}
+    shown = [t for t in theorems if isinstance(t.statement, SequenceGradient | SequenceValue)]
+    assert len(shown) > 70
+    for one in shown:
+        assert re.search(r"shown for answers of (at most )?2 tokens$", text_of(one.statement))
+        facts = next(block for block in sections[one.id].blocks if isinstance(block, Facts))
+        assert ("claimed for", ("every number T of tokens; written out here for T = 2",)) in facts.rows
+
+
+def test_every_theorem_shows_its_rules(theorems, document):
+    sections = {sub.title: sub for section in document.sections for sub in section.sections}
+    for one in theorems:
+        chains = [block for block in sections[one.id].blocks if isinstance(block, Chain)]
+        assert bool(chains) == one.holds, one.id
+        assert all(line.rule for chain in chains for line in chain.lines)
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext is not installed")
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_the_pdf_says_what_the_entries_say(theorems, entries, tmp_path):
+    some = [t for t in theorems if t.family in ("sequences", "identities")]
+    own = [entry for entry in entries if entry.theorem in some]
+    document = catalogue_document(some, own)
+    (tmp_path / "r.pdf").write_bytes(pdf.render(document))
+    text = subprocess.run(
+        ["pdftotext", "-raw", tmp_path / "r.pdf", "-"], capture_output=True, text=True, check=True
+    ).stdout
+    assert text.count("\f") > len(some) / 4
+    flat = " ".join(text.split())
+    assert document.summary in flat
+    for one in some:
+        assert one.id in flat
+    for kind in ("proved", "refuted", "unsupported"):
+        found = sum(str(entry.finding.outcome) == kind for entry in own)
+        assert len(re.findall(rf"(?:one|two|three): {kind}\b", flat)) == found
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+def test_a_browser_runs_no_script_of_the_page_and_lays_out_its_formulas(page, tmp_path):
+    """A hostile script would change the title; a formula that is not MathML to the browser has no height."""
+    probe = (
+        "<script>onload = () => { const d = document.getElementById('f').contentDocument;"
+        "const all = [...d.querySelectorAll('math')];"
+        "document.getElementById('w').textContent = [d.scripts.length, d.title, all.length,"
+        "all.filter(m => m.namespaceURI !== 'http://www.w3.org/1998/Math/MathML').length,"
+        "d.defaultView.performance.getEntriesByType('resource').length].join('|'); };</script>"
+    )
+    (tmp_path / "report.html").write_text(page, "utf-8")
+    scripts, title, formulas_shown, not_math, loaded = probed(tmp_path, "report.html", probe).split("|")
+    assert (scripts, not_math, loaded) == ("0", "0", "0")
+    assert title == "What the gradients of KL estimators really are"
+    assert int(formulas_shown) == page.count("<math")
+
+
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
 def test_a_phone_shows_the_page_without_scrolling_sideways(page, tmp_path):
     """A frame of 390 px says how wide its content is."""
@@ -379,15 +465,20 @@ def test_a_phone_shows_the_page_without_scrolling_sideways(page, tmp_path):
 
 
 def width_at_390(folder, name):
-    probe = folder / f"probe-{name}"
-    probe.write_text(
-        f'<iframe id="f" src="{name}" style="width:390px;height:800px;border:0"></iframe><p id="w"></p><script>'
-        "onload = () => { const d = document.getElementById('f').contentDocument;"
-        "document.getElementById('w').textContent = d.documentElement.scrollWidth; };</script>",
-        "utf-8",
+    probe = (
+        "<script>onload = () => { const d = document.getElementById('f').contentDocument;"
+        "document.getElementById('w').textContent = d.documentElement.scrollWidth; };</script>"
     )
+    return int(probed(folder, name, probe))
+
+
+def probed(folder, name, script):
+    """What a page around a frame of 390 px writes down of the frame's content."""
+    probe = folder / f"probe-{name}"
+    frame = f'<iframe id="f" src="{name}" style="width:390px;height:800px;border:0"></iframe>'
+    probe.write_text(f'{frame}<p id="w"></p>{script}', "utf-8")
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
     flags += ["--disable-background-networking", "--disable-component-update", "--allow-file-access-from-files"]
     flags += [f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=5000", "--dump-dom"]
     done = subprocess.run(["chromium", *flags, probe.as_uri()], capture_output=True, text=True, timeout=120, check=True)
-    return int(re.search(r'<p id="w">(\d+)</p>', done.stdout)[1])
+    return re.search(r'<p id="w">([^<]+)</p>', done.stdout)[1]

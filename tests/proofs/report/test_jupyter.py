@@ -10,8 +10,9 @@ from proofs.ledger import Entry, Finding, Outcome
 from proofs.report.jupyter import ledger_html
 from proofs.statements import Identity
 from proofs.symbols import L
-from proofs.theorems import catalogue
+from proofs.theorems import catalogue, false_statements
 from tests.proofs.report.support import theorem
+from tests.proofs.report.test_formats import Page
 
 BAD = "<script>x</script>"
 
@@ -47,6 +48,14 @@ def test_a_derivation():
     )
     assert "KL(reference||policy)" in k3._repr_html_()
     assert tags(k3._repr_html_()).count("math") == 2
+
+
+def test_every_theorem_renders():
+    """MathML inside, every tag closed, the formula between dollars."""
+    for one in (*catalogue(), *false_statements()):
+        Page(one._repr_html_())
+        assert "<math" in one._repr_html_()
+        assert one._repr_latex_().count("$") == 2
 
 
 def test_verdicts():

@@ -23,15 +23,17 @@ from proofs.statements import (
     Lemma,
     SampleGradient,
     SequenceGradient,
+    SequenceValue,
     Stationary,
     Total,
     Value,
+    gradient_of_mean,
     log_ratios,
     ratios,
     sg,
 )
 from proofs.steps import SCORE, Expectation, Nabla
-from proofs.symbols import BETA, REWARD, RHO, L, M, P, Q
+from proofs.symbols import BETA, LENGTH, REWARD, RHO, L, M, P, Q, divergence_symbol, reference_divergence_symbol
 from proofs.theorems import catalogue, false_statements
 from tests.proofs.report.support import Reader
 
@@ -152,11 +154,35 @@ def test_a_weight_that_is_no_distribution_is_written_out():
             SequenceGradient(lambda t: log_ratios(t)[0], P, lambda t: ratios(t)[1], M),
             "E_{y ~ policy}[grad(L0)] = E_{y ~ sampler}[grad(rho1)], shown for answers of 2 tokens",
         ),
+        (
+            SequenceValue(lambda t: log_ratios(t)[1] / LENGTH, P, lambda t: divergence_symbol(1) / LENGTH, M, True),
+            "E_{y ~ policy}[L1/N] = E_{y ~ sampler}[KL(policy||reference)_1/N], shown for answers of at most 2 tokens",
+        ),
+        (
+            SequenceGradient(lambda t: log_ratios(t)[0] / LENGTH, P, gradient_of_mean(lambda t: log_ratios(t)[0]), P),
+            "E_{y ~ policy}[grad(L0/2)] = grad(E_{y ~ policy}[L0]), shown for answers of 2 tokens",
+        ),
     ],
 )
 def test_every_kind_of_statement_has_a_formula(statement, text):
     assert text_of(statement) == text
     assert latex_of(statement)
+
+
+def test_a_mean_in_a_sum_is_shown_as_one_and_only_when_it_is_one():
+    whole = gradient_of_mean(lambda t: log_ratios(t)[0] * log_ratios(t)[1])
+    minus = SequenceGradient(lambda t: whole(t) - log_ratios(t)[0], P, lambda _: sp.Integer(0), P)
+    assert text_of(minus).startswith("-E_{y ~ policy}[grad(L0)] + grad(E_{y ~ policy}[L0*L1]) = 0")
+    half = SequenceGradient(lambda t: whole(t) - whole.value(t), P, lambda _: sp.Integer(0), P)
+    assert "grad(E" not in text_of(half)
+    drawn_elsewhere = SequenceGradient(whole, M, lambda _: sp.Integer(0), P)
+    assert "grad(E" not in text_of(drawn_elsewhere)
+
+
+def test_directions_at_a_position_are_spelled_out():
+    assert expression_latex(divergence_symbol(1)) == r"\mathrm{KL}(\pi\|\pi_{\mathrm{ref}})_{1}"
+    assert expression_latex(reference_divergence_symbol(0)) == r"\mathrm{KL}(\pi_{\mathrm{ref}}\|\pi)_{0}"
+    assert expression_text(reference_divergence_symbol(0)) == "KL(reference||policy)_0"
 
 
 def test_an_unknown_kind_is_an_error():
