@@ -13,7 +13,7 @@ from oracle.reporters.console import as_text
 from oracle.words import LEVELS, PLACEMENTS, display, sentence
 
 _STYLE = {"error": "bold red", "warning": "yellow", "note": "cyan"}
-_THEOREMS = "by: the theorems that a name rests on; kl-oracle prove --theorem ID shows one."
+_THEOREMS = "by: the theorems that a name rests on; kl-oracle prove ID shows one."
 _LEGEND = "L = log(policy/reference), rho = policy/sampler; a formula multiplies the score of its token."
 
 

@@ -200,9 +200,9 @@ def test_an_id_that_is_no_theorem_is_caught() -> None:
 def test_the_terminal_names_them() -> None:
     text = render([verdict(k3)])
     assert "by sequence.token-k3-loss, k3-loss.on-policy" in text
-    assert "kl-oracle prove --theorem ID" in text
+    assert "kl-oracle prove ID" in text
     bare = render([verdict(torch.no_grad()(k2))])
-    assert "prove --theorem" not in bare
+    assert "kl-oracle prove" not in bare
     assert "theorem score-identity]" in " ".join(render([verdict(k1)]).split())
 
 
