@@ -36,9 +36,11 @@ Ltac nonzero :=
     | |- _ * _ <> 0 => apply Rmult_integral_contrapositive_currified; nonzero
     | |- / _ <> 0 => apply Rinv_neq_0_compat; nonzero
     | |- _ ^ _ <> 0 => apply pow_nonzero; nonzero
-    | |- _ => first [ apply Rgt_not_eq; pos
+    | |- _ => first [ apply Rgt_not_eq; unfold Rgt; pos
                     | apply Rlt_not_eq, Ropp_lt_cancel; rewrite Ropp_0; pos
-                    | intro; nra ]
+                    | intro; nra
+                    | match goal with H : ?e <> 0 |- _ =>
+                        intro; apply H; unfold Rdiv, Rminus; field_simplify_eq; [ lra | repeat split; nonzero ] end ]
     end ].
 Ltac known_function := match goal with
   | H : forall _, _ -> is_derive ?k _ _ |- _ => eexists; apply H; pos
@@ -54,13 +56,10 @@ Ltac side := repeat split; cbv beta in *;
 
 (** ** Logarithms of products, exponentials of sums, roots *)
 Ltac function_slopes := repeat match goal with
-  | |- context [Derive ?f ?x] =>
-      let s := fresh in evar (s : R);
-      let E := fresh in assert (E : Derive f x = s);
-      [ apply is_derive_unique;
-        match goal with H : forall _, is_derive _ _ _ |- _ => apply H
-                      | H : forall _, _ -> is_derive _ _ _ |- _ => apply H; pos end
-      | rewrite E; subst s; clear E ]
+  | H : forall _, is_derive ?k _ _ |- context [Derive (fun x => ?k x) ?y] =>
+      change (Derive (fun x => k x) y) with (Derive k y); rewrite (is_derive_unique k y _ (H y))
+  | H : forall _, _ -> is_derive ?k _ _ |- context [Derive (fun x => ?k x) ?y] =>
+      change (Derive (fun x => k x) y) with (Derive k y); rewrite (is_derive_unique k y _ (H y ltac:(pos)))
   end.
 Ltac logs := unfold sinh, cosh, Rdiv, Rminus; repeat match goal with
   | |- context [ln (?a * ?b)] => rewrite (ln_mult a b) by pos
@@ -81,7 +80,7 @@ Ltac roots := repeat match goal with
   end.
 (** The signs that |.| and sign are taken of, where two positive numbers differ. *)
 Ltac cases_of_signs := repeat match goal with
-  | H : ?a - ?b <> 0 |- _ =>
+  | H : ?a + - ?b <> 0 |- _ =>
       let C := fresh in assert (C : a < b \/ b < a) by (destruct (Rtotal_order a b) as [?|[?|?]]; lra);
       clear H; destruct C
   end.
@@ -104,23 +103,28 @@ Proof.
   intros Hc H. apply Rnot_le_lt, Rlt_le in H. apply (Rmult_le_compat_r c) in H; [|lra].
   rewrite Rmult_assoc, Rinv_l in H; lra.
 Qed.
-Ltac contradictory := exfalso; unfold Rdiv in *; repeat match goal with
+Ltac clear_quotients := unfold Rdiv in *; repeat match goal with
   | H : _ <= _ * / _ |- _ => apply le_quotient in H; [|pos]
   | H : ~ _ <= _ * / _ |- _ => apply not_le_quotient in H; [|pos]
-  end; nra.
-
-Ltac equal := first [ field; side | contradictory | nra ].
+  | H : ~ _ <= _ |- _ => apply Rnot_le_lt in H
+  end.
+Ltac boundary := match goal with
+  | H : 0 <= ?e |- context [?e] => let E := fresh in assert (E : e = 0) by nra; rewrite E
+  end.
+Ltac equal := first [ field; side | clear_quotients; first [ exfalso; nra | boundary; field; side | nra ] ].
 Ltac decide_equal := function_slopes; logs; signs; roots;
   first [ ring | field; side | switches; equal ].
 
 (** ** The statements *)
 Ltac derive := auto_derive; [ side | reflexivity ].
 Ltac slopes := eexists; eexists; split; [ derive | split; [ derive | ] ].
-Ltac expected_gradient c := intros; apply (same_gradient_by c); intros;
-  cbv beta delta [everywhere] in *; cases_of_signs; order_of_logs; slopes; decide_equal.
-Ltac sample_gradient := intros; intro; intros; cbv beta delta [everywhere] in *; cases_of_signs; order_of_logs;
-  eexists; split; [ derive | evar_last; [ derive | decide_equal ] ].
-Ltac identity := intros; decide_equal.
+Ltac on_token := cbv beta delta [everywhere] in *; cases_of_signs; order_of_logs.
+(** The logarithm of a sum, with its argument as a quotient of products. *)
+Ltac log_of a b := let E := fresh in assert (E : ln a = ln b) by (f_equal; field; side);
+  unfold Rdiv, Rminus in *; rewrite ?E; clear E.
+Ltac expected_gradient c := apply (same_gradient_by c); intros p q m r ? ? ? ?; on_token; slopes.
+Ltac sample_gradient := intros p q m r ? ? ? ?; on_token; eexists; split; [ derive | evar_last; [ derive |] ].
+Ltac identity := intros; unfold sinh, cosh in *; rewrite ?exp_Ropp in *; decide_equal.
 Ltac slope_at := intros; evar_last; [ derive | decide_equal ].
 
 (** ** Sums: each total is a combination of a few, token by token *)
@@ -173,9 +177,13 @@ Ltac within := repeat match goal with
 Ltac factor_positive := within; facts; pos.
 Ltac positive_as e := replace_goal e; factor_positive
 with replace_goal e := match goal with |- 0 < ?f =>
-  let E := fresh in assert (E : f = e) by (logs; field; side); try rewrite E; clear E end.
-Ltac rise f df a := apply (rising f df a);
-  [ lra | cbv beta; rewrite ?Ropp_0, ?exp_0, ?ln_1; lra | intros; derive_as | intros; cbv beta ]
-with fall f df a := apply (falling f df a);
-  [ lra | cbv beta; rewrite ?Ropp_0, ?exp_0, ?ln_1; lra | intros; derive_as | intros; cbv beta ]
+  let E := fresh in assert (E : f = e) by first [ reflexivity | logs; field; side ]; try rewrite E; clear E end.
+Ltac rise f df a y := restated f y; apply (rising f df a);
+  [ lra | cbv beta; rewrite ?Ropp_0, ?exp_0, ?ln_1; lra | intros; derive_as | cbv beta ]
+with fall f df a y := restated f y; apply (falling f df a);
+  [ lra | cbv beta; rewrite ?Ropp_0, ?exp_0, ?ln_1; lra | intros; derive_as | cbv beta ]
+with restated f y := first
+  [ change (0 < f y)
+  | match goal with |- 0 < ?e =>
+      let E := fresh in assert (E : e = f y) by (cbv beta; first [ ring | logs; field; side ]); rewrite E; clear E end ]
 with derive_as := evar_last; [ derive | cbv beta; decide_equal ].

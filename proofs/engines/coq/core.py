@@ -1,4 +1,4 @@
-"""The hand-written theory under proofs/coq: its files in order, which theorems of the catalogue it marks, and its gate."""
+"""The hand-written theory under proofs/coq: its files in order, the theorems it marks, and its gate."""
 
 from __future__ import annotations
 

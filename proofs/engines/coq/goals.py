@@ -137,7 +137,8 @@ def _expected_gradient(statement: ExpectedGradient) -> Parts:
         bound,
     )
     constant = _constant(left[0] * _slope(left[1]) - right[0] * _slope(right[1]))
-    return claim, f"intros; expected_gradient {faithful(constant)}.", _POLICY + _where(kinks)
+    script = f"intros; expected_gradient {faithful(constant)}; {_logarithms(sides)}decide_equal."
+    return claim, script, _POLICY + _where(kinks)
 
 
 def _sides(gradient: Gradient) -> tuple[Expr, Expr, list[Expr]]:
@@ -152,14 +153,9 @@ def _slope(surrogate: Expr) -> Expr:
 def _constant(difference: Expr) -> Expr:
     """What the difference is on every token, if it is the same: a hint, read off where all are alike."""
     value = difference.subs({P: 1, Q: 1, M: 1, REWARD: 0})
-    switches = value.atoms(sp.Min, sp.Max, sp.Abs)
-    if switches:  # that they cancel is Coq's to show
-        numbers = {value.subs({s: n for s in value.free_symbols}) for n in (Integer(3), sp.Rational(1, 3))}
-        if len(numbers) == 1:
-            return numbers.pop()
-        plain = [value.subs({switch: n for switch in switches}) for n in (0, 1)]
-        value = sp.piecewise_fold(sp.expand(value)) if plain[0] != plain[1] else plain[0]
-    return sp.expand(value)
+    inside = set().union(*(e.free_symbols for e in value.atoms(sp.Min, sp.Max, sp.Abs)))
+    values = [sp.expand(value.subs(dict.fromkeys(inside, n))) for n in (sp.Rational(1, 3), Integer(3))]
+    return values[0] if values[0] == values[1] else sp.expand(value)
 
 
 def _sample_gradient(statement: SampleGradient) -> Parts:
@@ -171,7 +167,14 @@ def _sample_gradient(statement: SampleGradient) -> Parts:
         [left, right],
         (LIVE, P, Q, M, REWARD),
     )
-    return claim, "sample_gradient.", "any token" + _where(kinks)
+    return claim, f"intros; sample_gradient; {_logarithms([left, right])}decide_equal.", "any token" + _where(kinks)
+
+
+def _logarithms(expressions: Iterable[Expr]) -> str:
+    """Hints: logarithms of sums, the argument brought over one denominator."""
+    sums = {x.args[0].subs(LIVE, P) for e in expressions for x in e.atoms(sp.log) if x.args[0].is_Add}
+    hints = {x: sp.factor(sp.together(x)) for x in sorted(sums, key=str)}
+    return "".join(f"log_of {faithful(x)} {faithful(y)}; " for x, y in hints.items() if y.is_Mul)
 
 
 def _value(statement: Value) -> Parts:
@@ -207,14 +210,16 @@ def _free(expressions: Iterable[Expr], also: Iterable[Symbol] = ()) -> dict[Symb
 def _identity(statement: Identity) -> Parts:
     left, right = sp.sympify(statement.left), sp.sympify(statement.right)
     names = _free([left, right])
-    symbols = sorted(names, key=str)
-    given = "".join(f"forall {names[s]} : R, {_assumption(s, names[s])}" for s in symbols)
-    claim = f"{_functions([left, right])}{given}\n  {faithful(left, names)} = {faithful(right, names)}"
-    return claim, "identity.", "all values" + _denominators(left - right)
+    below = _below([left, right])
+    given = "".join(f"{faithful(e, names)} <> 0 -> " for e in below)
+    claim = _functions([left, right]) + _closed(f"{given}\n  {faithful(left, names)} = {faithful(right, names)}", names)
+    return claim, "identity.", "all values" + "".join(f", {e} not 0" for e in below)
 
 
-def _denominators(_expr: Expr) -> str:
-    return ""
+def _below(expressions: Iterable[Expr]) -> list[Expr]:
+    """Denominators that the symbols' assumptions do not keep from 0: Coq's division is total."""
+    powers = {x for e in expressions for x in e.atoms(sp.Pow) if x.exp.is_negative}
+    return sorted({x.base for x in powers if not x.base.is_nonzero}, key=str)
 
 
 def _derivative_at(statement: DerivativeAt) -> Parts:
@@ -246,7 +251,7 @@ def _inequality(statement: Inequality) -> Parts:
     claim = f"forall {v} : R, {given}0 < {expr}"
     for zero in statement.zeros:
         claim = f"(fun {v} : R => {expr}) {faithful(zero, {})} = 0 /\\\n  ({claim})"
-    return claim, positivity(statement, v, names), "all values"
+    return claim, positivity(statement, v), "all values"
 
 
 def _stationary(statement: Stationary) -> Parts:

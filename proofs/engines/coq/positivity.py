@@ -5,7 +5,7 @@ Factors and derivatives are hints from SymPy; Coq checks that they are equal, an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 
 import sympy as sp
 from sympy import Expr, Rational, Symbol
@@ -17,16 +17,16 @@ from proofs.statements import Inequality
 _SLOPES = 3
 
 
-def positivity(statement: Inequality, name: str, names: Mapping[Symbol, str]) -> str:
+def positivity(statement: Inequality, name: str) -> str:
     """Return the script of an inequality."""
     if len(statement.zeros) > 1:
         raise CannotExpress("an inequality with several zeros")
     low, high = statement.low, statement.high
     if not statement.zeros:
-        return f"intros {name} {_given(low, high)}; {_positive(statement, low, high, name, names)}."
+        return f"intros {name} {_given(low, high)}; {_positive(statement, low, high, name)}."
     zero = statement.zeros[0]
-    above = _positive(statement, zero, high, name, names)
-    below = _positive(statement, low, zero, name, names)
+    above = _positive(statement, zero, high, name)
+    below = _positive(statement, low, zero, name)
     return (
         "split; [ cbv beta; rewrite ?Ropp_0, ?exp_0, ?ln_1; lra | ]; "
         f"intros {name} {_given(low, high)} apart; apply Rdichotomy in apart as [under | over]; "
@@ -38,30 +38,30 @@ def _given(low: Expr, high: Expr) -> str:
     return " ".join(name for name, end in (("lower", low), ("upper", high)) if end.is_finite)
 
 
-def _positive(statement: Inequality, low: Expr, high: Expr, name: str, names: Mapping[Symbol, str]) -> str:
-    x = statement.variable
-    return _attempts(statement.expr, x, low, high, name, names, _SLOPES)
+def _positive(statement: Inequality, low: Expr, high: Expr, name: str) -> str:
+    return _ways(statement.expr, _Interval(statement.variable, low, high), name, _SLOPES)
 
 
-def _attempts(e: Expr, x: Symbol, low: Expr, high: Expr, name: str, names: Mapping[Symbol, str], slopes: int) -> str:
-    """All ways, one after the other, nested as deep as derivatives are taken."""
+@dataclass(frozen=True)
+class _Interval:
+    variable: Symbol
+    low: Expr
+    high: Expr
+
+
+def _ways(e: Expr, interval: _Interval, name: str, slopes: int) -> str:
+    """All ways, one after the other, nested as deep as derivatives are taken; `name` is what the variable is called."""
+    x = interval.variable
+    names = {x: name}
     e = e.rewrite(sp.exp) if e.has(sp.sinh, sp.cosh) else e
-    ways = [f"positive_as {faithful(_product(e, x, _inside(low, high)), names)}"]
-    if slopes:
-        slope = sp.diff(e, x)
-        function = f"(fun {name} : R => {faithful(e, names)})"
-        of_slope = f"(fun {name} : R => {faithful(slope, names)})"
-        if low.is_finite and e.subs(x, low).is_zero:
-            then = _attempts(slope, x, low, high, name, names, slopes - 1)
-            ways.append(_step("rise", function, of_slope, faithful(low, {}), name, then))
-        if high.is_finite and e.subs(x, high).is_zero:
-            then = _attempts(-slope, x, low, high, name, names, slopes - 1)
-            ways.append(_step("fall", function, of_slope, faithful(high, {}), name, then))
+    ways = [f"positive_as {faithful(_product(e, x, _inside(interval.low, interval.high)), names)}"]
+    for tactic, end, sign in (("rise", interval.low, 1), ("fall", interval.high, -1)):
+        if slopes and end.is_finite and e.subs(x, end).is_zero:
+            slope, bound = sp.diff(e, x), f"y{slopes}"
+            function, of_slope = (f"(fun {bound} : R => {faithful(f, {x: bound})})" for f in (e, slope))
+            then = _ways(sign * slope, interval, bound, slopes - 1)
+            ways.append(f"({tactic} {function} {of_slope} {faithful(end, {})} {name}; intros {bound} ? ?; {then})")
     return f"first [ {' | '.join(ways)} ]"
-
-
-def _step(tactic: str, function: str, slope: str, anchor: str, name: str, then: str) -> str:
-    return f"({tactic} {function} {slope} {anchor}; intros {name} lower upper; {then})"
 
 
 def _inside(low: Expr, high: Expr) -> Expr:
