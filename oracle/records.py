@@ -95,6 +95,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     error: str | msgspec.UnsetType = msgspec.UNSET
     """Why the target could not be judged at all; everything else is then null."""
 
+    def _repr_html_(self) -> str:
+        from oracle.reporters.notebook import render  # a reporter imports the records
+
+        return render(self)
+
 
 def schema(of: Any = list[Verdict]) -> dict[str, Any]:
     """The JSON Schema of a record, by default of what ``identify --format json`` prints: an array of verdicts."""
