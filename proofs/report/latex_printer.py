@@ -176,6 +176,10 @@ class TheoremLatexPrinter(LatexPrinter):  # type: ignore[misc,unused-ignore]
         simple = expr.is_Atom or isinstance(expr, Total | Expectation | sg | K | DK | log | sp.exp)
         return str(tex) if simple and not tex.startswith("-") else rf"\left({tex}\right)"
 
+    def _print_Subs(self, expr: sp.Subs) -> str:
+        at = ", ".join(f"{self._print(v)} = {self._print(x)}" for v, x in zip(expr.variables, expr.point, strict=True))
+        return rf"\left. {self._print(expr.expr)} \right|_{{{at}}}"
+
     def _print_Total(self, expr: Total) -> str:
         body = expr.args[0]
         tex = self._print(body)

@@ -25,6 +25,10 @@ class TheoremTextPrinter(StrPrinter):  # type: ignore[misc,unused-ignore]
         numbered = re.fullmatch(r"(KL|KLref)(\d+)", expr.name)
         return _NAMES[numbered[1]] + numbered[2] if numbered else str(super()._print_Symbol(expr))
 
+    def _print_Subs(self, expr: sp.Subs) -> str:
+        at = ", ".join(f"{self._print(v)} = {self._print(x)}" for v, x in zip(expr.variables, expr.point, strict=True))
+        return f"{self._print(expr.expr)} at {at}"
+
     def _print_Total(self, expr: Total) -> str:
         return f"sum_a({self._print(expr.args[0])})"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sympy as sp
 
 from proofs.engines.prover.scalars import sign_table
+from proofs.report.claims import NORMAL
 from proofs.rewriting.trail import Trail, audited
 from proofs.statements import DerivativeAt, GaussianMean, Identity, Inequality, Instance
-from proofs.steps import Step
+from proofs.steps import Expectation, Step
 
 
 def rewrite_identity(statement: Identity) -> Trail:
@@ -25,7 +26,12 @@ def rewrite_derivative(statement: DerivativeAt) -> Trail:
     value = sp.simplify(slope.subs(statement.variable, statement.point))
     steps = (
         Step("derivative", slope, f"by {statement.variable}", sp.Derivative(statement.expr, statement.variable)),
-        Step("substitution", value, f"{statement.variable} = {statement.point}"),
+        Step(
+            "substitution",
+            value,
+            f"{statement.variable} = {statement.point}",
+            sp.Subs(sp.Derivative(statement.expr, statement.variable), statement.variable, statement.point),
+        ),
     )
     return Trail(steps, value == statement.value, scope=f"{statement.variable} = {statement.point}")
 
@@ -52,9 +58,14 @@ def rewrite_instance(statement: Instance) -> Trail:
 
 def rewrite_gaussian_mean(statement: GaussianMean) -> Trail:
     """E[x^n exp(a x)] = (d/da)^n exp(a^2/2), term by term."""
-    expanded = sp.expand(statement.integrand)
+    drawn = sp.Tuple(statement.variable, NORMAL)
+    expanded = audited(statement.integrand, sp.expand(statement.integrand), "linearity")
+    before = Expectation(drawn, statement.integrand)
+    note = "E[x^n exp(a x)] = d^n/da^n exp(a^2/2)"
+    if expanded == statement.integrand:
+        return Trail((Step("moment generating function", statement.value, note, before),), True, proves=False)
     steps = (
-        Step("linearity", expanded, "term by term", statement.integrand),
-        Step("moment generating function", statement.value, "E[x^n exp(a x)] = d^n/da^n exp(a^2/2)"),
+        Step("linearity", Expectation(drawn, expanded), "term by term", before),
+        Step("moment generating function", statement.value, note),
     )
     return Trail(steps, True, proves=False)

@@ -7,6 +7,7 @@ import sympy as sp
 from sympy import Integer, Rational, exp, log
 
 from proofs.ledger import Outcome
+from proofs.report.claims import NORMAL
 from proofs.rewriting import REWRITING, BrokenStep, present
 from proofs.rewriting import sequences as answers
 from proofs.rewriting.integration import integrated, reach
@@ -19,7 +20,9 @@ from proofs.statements import (
     K1,
     K2,
     K3,
+    DerivativeAt,
     ExpectedGradient,
+    GaussianMean,
     Gradient,
     Identity,
     Inequality,
@@ -233,6 +236,23 @@ def test_numbers():
         assert found.a <= DIGITS.mpf(str(exact)) + DIGITS.mpf("1e-34")
         assert found.b >= DIGITS.mpf(str(exact)) - DIGITS.mpf("1e-34")
         assert found.delta < 1e-30
+
+
+def test_a_mean_is_not_said_to_equal_its_integrand():
+    for one in catalogue():
+        if isinstance(one.statement, GaussianMean):
+            steps = present(one)
+            assert steps[0].before == Expectation(sp.Tuple(one.statement.variable, NORMAL), one.statement.integrand)
+            assert steps[-1].after == one.statement.value
+            assert all(isinstance(step.after, Expectation) for step in steps[:-1])
+
+
+def test_a_derivative_is_not_said_to_equal_its_value_at_a_point():
+    for one in catalogue():
+        if isinstance(one.statement, DerivativeAt):
+            slope, value = present(one)
+            assert slope.before.doit().equals(slope.after)
+            assert value.before.doit() == value.after == one.statement.value
 
 
 def test_steps_are_steps():
