@@ -1,6 +1,7 @@
 """Bounds the time that an attempt may take, where an algorithm may not end or may take too long.
 
-The clock is the process's interval timer, which only the main thread of a POSIX system may set.
+Time is the process's own processor time: what else the machine is doing changes no answer. The clock
+is the process's interval timer, which only the main thread of a POSIX system may set.
 Elsewhere an attempt that may never end is not made, and the caller says that it does not know.
 """
 
@@ -65,36 +66,36 @@ def at_most(seconds: float, untimed: bool = False) -> Iterator[None]:
         if _may_be_left(frame):
             raise TimeIsUp(f"no result after {seconds:.3g} s")
 
-    now = time.monotonic()
+    now = time.process_time()
     outer = _deadlines[-1] if _deadlines else None
     if outer is not None and outer <= now:
         raise TimeIsUp("no time left")
     deadline = now + seconds if outer is None else min(now + seconds, outer)
-    previous = signal.signal(signal.SIGALRM, stop)
+    previous = signal.signal(signal.SIGPROF, stop)
     _deadlines.append(deadline)
     try:
         try:
-            signal.setitimer(signal.ITIMER_REAL, max(deadline - now, _SOON), _REPEAT_SECONDS)
+            signal.setitimer(signal.ITIMER_PROF, max(deadline - now, _SOON), _REPEAT_SECONDS)
             yield
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
     finally:
         _deadlines.pop()
-        signal.signal(signal.SIGALRM, previous)
+        signal.signal(signal.SIGPROF, previous)
         if outer is not None:
-            left = max(outer - time.monotonic(), _SOON)
-            signal.setitimer(signal.ITIMER_REAL, left, _REPEAT_SECONDS)
+            left = max(outer - time.process_time(), _SOON)
+            signal.setitimer(signal.ITIMER_PROF, left, _REPEAT_SECONDS)
 
 
 class Budget:
     """A time that several attempts share."""
 
     def __init__(self, seconds: float) -> None:
-        self.end = time.monotonic() + seconds
+        self.end = time.process_time() + seconds
 
     def attempt(self, seconds: float, make: Callable[[], T], otherwise: T) -> T:
         """Return what `make` returns within `seconds` and within the budget, or `otherwise`."""
-        left = min(seconds, self.end - time.monotonic())
+        left = min(seconds, self.end - time.process_time())
         if left <= 0:
             return otherwise
         try:

@@ -17,16 +17,16 @@ def work():
 
 
 def test_an_attempt_ends_and_the_clock_is_put_back():
-    before = signal.getsignal(signal.SIGALRM)
-    begun = time.monotonic()
+    before = signal.getsignal(signal.SIGPROF)
+    begun = time.process_time()
     with pytest.raises(TimeIsUp), at_most(0.05):
         work()
-    assert time.monotonic() - begun < 2
-    assert signal.getsignal(signal.SIGALRM) is before
-    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    assert time.process_time() - begun < 2
+    assert signal.getsignal(signal.SIGPROF) is before
+    assert signal.getitimer(signal.ITIMER_PROF) == (0, 0)
     with at_most(5.0):
         assert sp.expand(L * (L + 1)) == L**2 + L
-    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    assert signal.getitimer(signal.ITIMER_PROF) == (0, 0)
 
 
 def test_the_outer_limit_holds_inside():
@@ -38,10 +38,10 @@ def test_the_outer_limit_holds_inside():
             except TimeIsUp:
                 sp.expand(L)
 
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(TimeIsUp), at_most(0.1):
         attempts()
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 def test_without_a_clock_no_attempt_that_may_never_end():
@@ -67,3 +67,9 @@ def test_a_budget_is_shared():
     assert budget.attempt(1.0, lambda: 3, None) == 3
     assert budget.attempt(1.0, work, "late") == "late"
     assert budget.attempt(1.0, lambda: 3, "spent") == "spent"
+
+
+def test_time_spent_waiting_does_not_count():
+    with at_most(0.05):
+        time.sleep(0.3)
+        assert sp.expand(L * (L + 1)) == L**2 + L
