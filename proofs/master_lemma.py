@@ -81,11 +81,11 @@ def _over_kronecker(body: Expr, limits: Any) -> Expr:
     return (body / deltas[0]).subs(index, other)
 
 
-def proved_step(left: Expr, right: Expr, reason: str) -> Step:
+def proved_step(left: Expr, right: Expr, reason: str, rule: str = "indexed sums") -> Step:
     """Return the step, if both sides are equal once expanded; raises ProofError if they are not."""
     if sp.expand(left - right) != 0:
         raise ProofError(f"{left} is not {right}: {reason}")
-    return Step("indexed sums", right, reason, left)
+    return Step(rule, right, reason, left)
 
 
 @dataclass(frozen=True)

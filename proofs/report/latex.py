@@ -6,6 +6,7 @@ much wider is set as running text, where TeX breaks it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import singledispatch
 from pathlib import Path
@@ -79,7 +80,26 @@ def _part(part: Inline) -> str:
 
 
 def _fitted(latex: str) -> str:
-    return rf"\fitted{{{latex}}}"
+    # made smaller only a little where it can be broken instead
+    option = "[1.2]" if _can_break(latex) else ""
+    return rf"\fitted{option}{{{latex}}}"
+
+
+_OPENING, _CLOSING = {"{", r"\left"}, {"}", r"\right"}
+
+
+def _can_break(latex: str) -> bool:
+    """Whether TeX may break the formula: at a sum or difference outside of all braces and brackets."""
+    depth, before = 0, ""
+    for token in re.findall(r"\\[A-Za-z]+|\\.|\S", latex):
+        if token in _OPENING:
+            depth += 1
+        elif token in _CLOSING:
+            depth -= 1
+        elif token in ("+", "-") and depth == 0 and before not in ("", "=", "(", "["):
+            return True
+        before = token
+    return False
 
 
 @singledispatch

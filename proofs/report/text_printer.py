@@ -76,7 +76,7 @@ _SIGNS = {
 
 def plain_formula(latex: str) -> str:
     """Return a formula that was written in LaTeX as plain text, sign by sign; for screens and screen readers."""
-    text = latex
+    text = re.sub(r"(?<=[A-Za-z0-9])\\log", r" \\log", latex)
     for sizing in (r"\Bigl", r"\Bigr", r"\bigl", r"\bigr", r"\left", r"\right", r"\Big", r"\big", r"\textstyle"):
         text = re.sub(re.escape(sizing) + r"(?![A-Za-z])", "", text)
     text = re.sub(r"\\[,;:! ]", " ", text)

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+from sympy.core.relational import Relational
 
 from proofs.ledger import Entry
 from proofs.report.catalogue import steps_of
@@ -58,5 +59,6 @@ def _print_steps(steps: Sequence[Step], console: Console, width: int) -> None:
         if step.before is not None and step.before != step.after:
             _indented(expression_text(step.before), console, width, 4)
         note = f": {step.note}" if step.note else ""
-        _indented(f"= {expression_text(step.after)}", console, width, 4)
+        stands_alone = step.before == step.after or isinstance(step.after, Relational)
+        _indented(f"{'' if stands_alone else '= '}{expression_text(step.after)}", console, width, 4)
         _indented(f"[{step.rule}{note}]", console, width, 8)

@@ -47,18 +47,37 @@ def _completeness() -> tuple[Step, ...]:
     reference = [epsilon, epsilon, 1 - 2 * epsilon]
     policy = [epsilon * exp(x), epsilon * exp(y), 1 - epsilon * (exp(x) + exp(y))]
     steps = [
-        proved_step(sp.simplify(sum(reference, Integer(0))), Integer(1), "the reference sums to 1"),
-        proved_step(sp.simplify(sum(policy, Integer(0))), Integer(1), "the policy sums to 1"),
-        proved_step(sp.simplify(log(policy[0] / reference[0])), x, "the first token has the log ratio x"),
-        proved_step(sp.simplify(log(policy[1] / reference[1])), y, "the second token has the log ratio y"),
+        proved_step(
+            sp.simplify(sum(reference, Integer(0))),
+            Integer(1),
+            "the reference (e, e, 1 - 2 e) with e = 1/(2 + exp(x) + exp(y)) sums to 1",
+            "construction",
+        ),
+        proved_step(
+            sp.simplify(sum(policy, Integer(0))),
+            Integer(1),
+            "the policy (e exp(x), e exp(y), the rest) sums to 1, all parts positive",
+            "construction",
+        ),
+        proved_step(
+            sp.simplify(log(policy[0] / reference[0])), x, "the first token has the log ratio x", "construction"
+        ),
+        proved_step(
+            sp.simplify(log(policy[1] / reference[1])), y, "the second token has the log ratio y", "construction"
+        ),
     ]
     for value in (*reference, *policy):
         numerator, denominator = sp.fraction(sp.factor(sp.simplify(value)))
         if not (numerator.is_positive and denominator.is_positive):
             raise ProofError(f"{value} is not seen to be positive")
     p, c, d, mean = (Symbol(n, real=True) for n in ("p", "c_x", "c_y", "mean"))
-    steps.append(proved_step(sp.solve(p * (c - mean), c)[0], mean, "p (c(x) - E c) = 0 and p > 0 give c(x) = E c"))
-    steps.append(proved_step(sp.solve(p * (d - mean), d)[0], mean, "likewise c(y) = E c: c(x) = c(y) for all x, y"))
+    steps.append(
+        proved_step(
+            sp.solve(p * (c - mean), c)[0], mean, "p (c(x) - E c) = 0 and p > 0 give c(x) = E c", "master lemma"
+        )
+    )
+    note = "likewise c(y) = E c: c(x) = c(y) for all x, y"
+    steps.append(proved_step(sp.solve(p * (d - mean), d)[0], mean, note, "master lemma"))
     return tuple(steps)
 
 
@@ -79,13 +98,20 @@ def _unique_in_reward() -> tuple[Step, ...]:
     a, b = Symbol("a", real=True), Symbol("b", real=True)
     gap = sp.diff(U * g(U), U) - g(U)
     steps = [
-        proved_step(gap, U * sp.diff(g(U), U), "the coefficients of grad E[g] and of g in reward differ by u g'(u)")
+        proved_step(
+            gap,
+            U * sp.diff(g(U), U),
+            "the coefficients of grad E[g] and of g in reward differ by u g'(u)",
+            "derivative",
+        )
     ]
     solution = sp.dsolve(sp.Eq(U * g(U).diff(U), a), g(U)).rhs
     constant = next(iter(solution.free_symbols - {a, U}))
-    steps.append(proved_step(sp.expand(solution.subs(constant, b)), a * log(U) + b, "u g'(u) = a, solved"))
+    steps.append(
+        proved_step(sp.expand(solution.subs(constant, b)), a * log(U) + b, "u g'(u) = a, solved", "integration")
+    )
     inside = (a * log(U) + b).diff(U) * U
-    steps.append(proved_step(inside, a, "and g = a log u + b has u g'(u) = a"))
+    steps.append(proved_step(inside, a, "and g = a log u + b has u g'(u) = a", "derivative"))
     return tuple(steps)
 
 
@@ -102,8 +128,10 @@ def _unique_as_loss() -> tuple[Step, ...]:
     solution = sp.dsolve(sp.Eq(loss(L).diff(L), L + c), loss(L)).rhs
     constant = next(iter(solution.free_symbols - {c, L}))
     return (
-        proved_step(sp.expand(solution.subs(constant, d)), L**2 / 2 + c * L + d, "l'(L) = L + c, solved"),
-        proved_step(sp.diff(L**2 / 2 + c * L + d, L), L + c, "and L^2/2 + c L + d has that derivative"),
+        proved_step(
+            sp.expand(solution.subs(constant, d)), L**2 / 2 + c * L + d, "l'(L) = L + c, solved", "integration"
+        ),
+        proved_step(sp.diff(L**2 / 2 + c * L + d, L), L + c, "and L^2/2 + c L + d has that derivative", "derivative"),
     )
 
 
@@ -169,8 +197,8 @@ def _convexity() -> tuple[Step, ...]:
     second = sp.diff(c(log(U)), U)
     expected = c(z).diff(z).subs(z, log(U)) / U
     return (
-        proved_step(second.doit(), expected.doit(), "f' = c(log u), so f'' = c'(log u)/u by the chain rule"),
-        proved_step(sp.sign(1 / U), Integer(1), "1/u > 0: f'' and c' have the same sign"),
+        proved_step(second.doit(), expected.doit(), "f' = c(log u), so f'' = c'(log u)/u", "chain rule"),
+        proved_step(sp.sign(1 / U), Integer(1), "1/u > 0: f'' and c' have the same sign", "sign"),
     )
 
 
@@ -193,9 +221,10 @@ def _group(self_inclusive: bool) -> tuple[Step, ...]:
                 sp.expand(left),
                 sp.expand((1 - 1 / n) * force),
                 "1/n of the draw's own c s; the n - 1 others are independent of s, and E[s] = 0",
+                "independence",
             ),
         )
-    return (proved_step(force - mean * score, force, "the others are independent of s, and E[s] = 0"),)
+    return (proved_step(force - mean * score, force, "the others are independent of s, and E[s] = 0", "independence"),)
 
 
 def _group_written_out(self_inclusive: bool) -> None:
@@ -231,7 +260,7 @@ def _closed_form(name: str) -> tuple[Step, ...]:
         "chi2_half": p[k] * (p[k] / q[k] - squares),
     }[name]
     left = sp.expand(p[k] * (coefficient[k] - mean))
-    return (proved_step(left, sp.expand(right), "the master lemma, with sum p = sum q = 1"),)
+    return (proved_step(left, sp.expand(right), "with sum p = sum q = 1", "master lemma"),)
 
 
 def _lemma(
