@@ -104,6 +104,8 @@ class Walk:
         """Take the tree as it is drawn, x = 0."""
         self.tree, self.context = tree, context
         self._step = None if context is INTERVALS else context.mpf(10) ** -12
+        self._known: dict[tuple[Prefix, Number], dict[Symbol, Number]] = {}
+        self._chances: dict[tuple[Prefix, Symbol, Number], Number] = {}
 
     def line(self, line: Basic) -> Number:
         """Return the number of a line: sums and multiples of expectations and of their gradients."""
@@ -162,6 +164,12 @@ class Walk:
         return [w / total for w in weights]
 
     def _chance(self, answer: Prefix, who: Symbol, x: Number) -> Number:
+        key = (answer, who, x)
+        if key not in self._chances:
+            self._chances[key] = self._chance_anew(answer, who, x)
+        return self._chances[key]
+
+    def _chance_anew(self, answer: Prefix, who: Symbol, x: Number) -> Number:
         chance = self.context.mpf(1)
         for t, token in enumerate(answer):
             prefix = answer[:t]
@@ -190,6 +198,12 @@ class Walk:
 
     def _values(self, answer: Prefix, x: Number) -> dict[Symbol, Number]:
         """What every symbol is on this answer; a position after the end counts for nothing."""
+        key = (answer, x)
+        if key not in self._known:
+            self._known[key] = self._values_anew(answer, x)
+        return dict(self._known[key])
+
+    def _values_anew(self, answer: Prefix, x: Number) -> dict[Symbol, Number]:
         context, zero = self.context, self.context.mpf(0)
         values: dict[Symbol, Number] = {LENGTH: context.mpf(len(answer))}
         for t in range(self.tree.horizon):
@@ -220,7 +234,12 @@ class Walk:
 
 def value_of_line(line: Basic, horizon: int, ends: bool) -> Number:
     """Return a line's number on the drawn tree, to many digits."""
-    return Walk(drawn_tree(horizon, ends), DIGITS).line(line)
+    return _drawn_walk(horizon, ends).line(line)
+
+
+@cache
+def _drawn_walk(horizon: int, ends: bool) -> Walk:
+    return Walk(drawn_tree(horizon, ends), DIGITS)
 
 
 def counterexample_of_answers(statement: SequenceGradient | SequenceValue) -> Finding | None:
