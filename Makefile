@@ -13,6 +13,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 
+SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+REPORT_TOOLS := chromium poppler-utils lmodern texlive-latex-recommended texlive-latex-extra texlive-pictures
+
 PIP_INSTALL := $(BIN)/python -m pip install -qq --progress-bar off --disable-pip-version-check \
                --no-input $(if $(CONSTRAINTS),-c $(CONSTRAINTS))
 SUPPORTED   := 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))'
@@ -20,7 +23,7 @@ SUPPORTED   := 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help install libraries-install run test lint types layers bench regenerate check-all clean distclean
+.PHONY: help install libraries-install run test lint types layers bench report-tools regenerate check-all clean distclean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +81,16 @@ layers: install ## Imports run one way: import-linter
 bench: install libraries-install ## Speed, as ratios taken in one run
 	@echo "==> benchmarks"
 	@$(BIN)/python benchmarks/bench.py
+
+report-tools: ## Install from Debian what the tests of reports look with: Chromium, TeX Live, poppler
+	@if command -v chromium pdflatex pdftotext >/dev/null 2>&1 && [ "$$(command -v chromium pdflatex pdftotext | wc -l)" = 3 ]; then \
+	    echo "==> Chromium, LaTeX and poppler are here"; \
+	elif command -v apt-get >/dev/null 2>&1; then \
+	    echo "==> installing $(REPORT_TOOLS) (a minute or two)"; \
+	    $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $(REPORT_TOOLS) >/dev/null; \
+	else \
+	    echo "==> no apt-get here: tests that need Chromium, LaTeX or poppler will be skipped"; \
+	fi
 
 regenerate: install ## Write what is generated and committed: numeric code, SMT-LIB texts, JSON Schemas
 	@echo "==> numeric code, from the formulas"
