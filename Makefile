@@ -83,7 +83,7 @@ bench: install libraries-install ## Speed, as ratios taken in one run
 	@$(BIN)/python benchmarks/bench.py
 
 report-tools: ## Install from Debian what the tests of reports look with: Chromium, TeX Live, poppler
-	@if command -v chromium pdflatex pdftotext >/dev/null 2>&1 && [ "$$(command -v chromium pdflatex pdftotext | wc -l)" = 3 ]; then \
+	@if command -v chromium >/dev/null && command -v pdflatex >/dev/null && command -v pdftotext >/dev/null; then \
 	    echo "==> Chromium, LaTeX and poppler are here"; \
 	elif command -v apt-get >/dev/null 2>&1; then \
 	    echo "==> installing $(REPORT_TOOLS) (a minute or two)"; \
