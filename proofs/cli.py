@@ -110,7 +110,8 @@ def prove(
     """Prove the theorems that verdicts rest on, on several engines, and refuse the false statements.
 
     THEOREM is an id, as `identify` names it, or a pattern such as "k3-*"; without one the whole catalogue
-    is run and printed as a ledger. The exit status is 1 where an answer is not as the catalogue expects.
+    is run and printed as a ledger. Coq, which compiles the whole catalogue first, is asked about single
+    theorems only with --engine coq. The exit status is 1 where an answer is not as the catalogue expects.
     """
     from proofs.engines.registry import UnknownEngine, select
     from proofs.ledger import wrong
@@ -123,7 +124,7 @@ def prove(
         destinations = [parse_destination(report) for report in reports]
         for form, path in destinations:
             check_destination(form, path)
-        names = select(engines, excluded)
+        names = select(engines, excluded, few=bool(theorems))
         wanted = chosen(theorems)
     except (ReportError, UnknownEngine, UnknownTheorem) as error:
         click.echo(f"kl-oracle prove: {error}", err=True)

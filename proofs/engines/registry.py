@@ -17,9 +17,12 @@ _WHERE = {
     "cvc5": ("proofs.engines.smt.engine", "CVC5"),
     "modular": ("proofs.engines.modular", "MODULAR"),
     "balls": ("proofs.engines.balls", "BALLS"),
+    "coq": ("proofs.engines.coq", "COQ"),
 }
 NAMES = tuple(_WHERE)
 """The engines' names, in the order of the ledger."""
+PREPARE_ALL = frozenset({"coq"})
+"""Engines that work on the whole catalogue before they answer the first question."""
 
 
 def engine(name: str) -> Engine:
@@ -32,14 +35,18 @@ class UnknownEngine(ValueError):
     """No engine has this name, or none is left."""
 
 
-def select(only: Sequence[str] = (), without: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return the engines to ask, in the order of the ledger. Raises UnknownEngine."""
+def select(only: Sequence[str] = (), without: Sequence[str] = (), few: bool = False) -> tuple[str, ...]:
+    """Return the engines to ask, in the order of the ledger. Raises UnknownEngine.
+
+    About a `few` theorems those that prepare for all of them are asked only by name.
+    """
     for name in (*only, *without):
         if name not in _WHERE:
             close = get_close_matches(name, NAMES, n=1)
             hint = f"did you mean {close[0]!r}?" if close else f"the engines are {', '.join(NAMES)}"
             raise UnknownEngine(f"there is no engine {name!r}; {hint}")
-    selected = tuple(name for name in NAMES if (not only or name in only) and name not in without)
+    usual = [name for name in NAMES if not (few and name in PREPARE_ALL)]
+    selected = tuple(name for name in NAMES if name in (only or usual) and name not in without)
     if not selected:
         raise UnknownEngine("no engine is left to ask")
     return selected

@@ -115,6 +115,8 @@ def test_engines_are_selected_in_the_order_of_the_ledger():
     assert select() == NAMES
     assert select(("z3", "sympy")) == ("sympy", "z3")
     assert "balls" not in select((), ("balls",))
+    assert set(NAMES) - set(select(few=True)) == {"coq"}
+    assert select(("coq",), few=True) == ("coq",)
     with pytest.raises(UnknownEngine, match=r"no engine 'simpy'; did you mean 'sympy'\?"):
         select(("simpy",))
     with pytest.raises(UnknownEngine, match="the engines are sympy, "):

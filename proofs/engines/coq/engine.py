@@ -29,6 +29,11 @@ class CoqEngine:
     """Where the compiled theory is, for goals that are in no catalogue."""
     _marks: dict[str, Marked] = field(default_factory=dict)
 
+    @property
+    def path(self) -> str:
+        """It shares how it reads statements with no other engine."""
+        return self.name
+
     def missing(self) -> str | None:
         """Return what has to be installed; None if nothing."""
         return compiler.missing()
