@@ -12,6 +12,7 @@ written for two tokens; the sides have to meet for three as well.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import sympy as sp
 from sympy import Add, Basic, Expr, Integer, Mul, Symbol
@@ -109,8 +110,12 @@ def _valued(expr: Expr, horizon: int) -> Expr:
     return value if value.is_Atom else _shortest(value)
 
 
+@lru_cache(maxsize=4096)
 def _shortest(expr: Expr) -> Expr:
-    forms = (expr, sp.expand(expr), sp.factor_terms(sp.expand(expr)))
+    if expr.is_Atom:
+        return expr
+    expanded = sp.expand(expr)
+    forms = (expr, expanded, sp.factor_terms(expanded))
     return min(forms, key=lambda e: (sp.count_ops(e), len(str(e))))
 
 
