@@ -152,7 +152,7 @@ def _expected(statement: ExpectedGradient, draw: random.Random) -> Iterator[Pair
     free = {s for e in slopes for s in e.free_symbols} - set(rows)
     fixed = constants(draw, free)
     for sides, chosen in _functions(*slopes):
-        values = [[e.subs({**fixed, **{s: row[i] for s, row in rows.items()}}) for i in range(_SIZE)] for e in sides]
+        values = [[e.xreplace({**fixed, **{s: row[i] for s, row in rows.items()}}) for i in range(_SIZE)] for e in sides]
         means = [sp.Add(*(p * a for p, a in zip(rows[P], side, strict=True))) for side in values]
         for k in range(_SIZE):
             left, right = (rows[P][k] * (side[k] - mean) for side, mean in zip(values, means, strict=True))
@@ -178,7 +178,7 @@ def _sample(statement: SampleGradient, draw: random.Random) -> Iterator[Pair]:
         shown_point = _of(
             {s: v for s, v in point.items() if s in (P, *slopes[0].free_symbols, *slopes[1].free_symbols)}
         )
-        yield Pair(left.subs(point), right.subs(point), {**shown_point, **chosen})
+        yield Pair(left.xreplace(point), right.xreplace(point), {**shown_point, **chosen})
 
 
 def _value(statement: Value, draw: random.Random) -> Iterator[Pair]:
@@ -199,7 +199,7 @@ def _value(statement: Value, draw: random.Random) -> Iterator[Pair]:
 
 
 def _summed(rows: Mapping[Symbol, Row]) -> Any:
-    return lambda body: sp.Add(*(body.subs({s: row[i] for s, row in rows.items()}) for i in range(_SIZE)))
+    return lambda body: sp.Add(*(body.xreplace({s: row[i] for s, row in rows.items()}) for i in range(_SIZE)))
 
 
 def _identity(statement: Identity, draw: random.Random) -> Iterator[Pair]:

@@ -69,7 +69,7 @@ def _chance(tree: Tree, answer: Prefix) -> Expr:
 
 def _mean(surrogate: Surrogate, drawn: Tree, trees: dict[Symbol, Tree], variable: bool) -> Expr:
     value = undetached(sp.sympify(surrogate(_HORIZON)))
-    return sp.Add(*(_chance(drawn, y) * value.subs(_numbers(y, trees)) for y in _answers(variable)))
+    return sp.Add(*(_chance(drawn, y) * value.xreplace(_numbers(y, trees)) for y in _answers(variable)))
 
 
 def _gradient(surrogate: Surrogate, drawn: Tree, trees: dict[Symbol, Tree], node: Prefix, variable: bool) -> Expr:
@@ -86,7 +86,7 @@ def _gradient(surrogate: Surrogate, drawn: Tree, trees: dict[Symbol, Tree], node
     for answer in _answers(variable):
         if len(answer) > t and answer[:t] == node:
             slope = undetached(by_token * scores[answer[t]] + by_node)
-            total += _chance(drawn, answer) * slope.subs(_numbers(answer, trees))
+            total += _chance(drawn, answer) * slope.xreplace(_numbers(answer, trees))
     return total
 
 

@@ -20,17 +20,17 @@ _SIZES = (2, 3)
 
 def _frozen_parts(expr: Expr) -> Expr:
     """sg(x) is x with the frozen policy in it."""
-    return expr.replace(sg, lambda x: _frozen_parts(x).subs(P, _FROZEN))
+    return expr.replace(sg, lambda x: _frozen_parts(x).xreplace({P: _FROZEN}))
 
 
 def _surrogate(side: Gradient) -> Expr:
-    return side.weight.subs(P, _FROZEN) * _frozen_parts(side.of)
+    return side.weight.xreplace({P: _FROZEN}) * _frozen_parts(side.of)
 
 
 def prove_expected_gradient(statement: ExpectedGradient) -> Finding:
     """Prove with indexed sums for any vocabulary, and again with every sum of 2 and 3 logits written out."""
     difference = _surrogate(statement.left) - _surrogate(statement.right)
-    slope = sp.diff(difference, P).subs(_FROZEN, P)
+    slope = sp.diff(difference, P).xreplace({_FROZEN: P})
     cases = regimes(slope)
     if all(_same_on_all_tokens(case, cases[0]) for case in cases) and _vanishes_with_indexed_sums(cases[0]):
         rational = len(cases) == 1 and all(power.exp.is_Integer for power in slope.atoms(sp.Pow) if power.base != sp.E)
@@ -46,7 +46,7 @@ def _same_on_all_tokens(slope: Expr, first: Expr) -> bool:
 
 
 def _renamed(expr: Expr) -> Expr:
-    return expr.subs({s: _other(s) for s in (P, Q, M, REWARD)}, simultaneous=True)
+    return expr.xreplace({s: _other(s) for s in (P, Q, M, REWARD)})
 
 
 @cache
@@ -92,7 +92,7 @@ def _vanishes_written_out(slope: Expr, size: int) -> bool:
     total = sp.Integer(0)
     for i in range(size):
         own = {s: Symbol(f"{s}{i}", positive=s.is_positive, real=True) for s in (Q, M, REWARD)}
-        total += slope.subs({**own, P: policy[i]}) * derivatives[i]
+        total += slope.xreplace({**own, P: policy[i]}) * derivatives[i]
     return vanishes(total, values)
 
 
@@ -108,7 +108,7 @@ def _refuted_on_tokens(slope: Expr) -> Finding:
 
 def prove_sample_gradient(statement: SampleGradient) -> Finding:
     """Differentiate both sides with the detached parts frozen; they have to cancel."""
-    difference = sp.diff(_frozen_parts(statement.left) - _frozen_parts(statement.right), P).subs(_FROZEN, P)
+    difference = sp.diff(_frozen_parts(statement.left) - _frozen_parts(statement.right), P).xreplace({_FROZEN: P})
     if all(vanishes(case) for case in regimes(difference)):
         return Finding(Outcome.PROVED, "any vocabulary")
     point = differs_at(difference, points_of(difference.free_symbols))
@@ -120,7 +120,7 @@ def prove_sample_gradient(statement: SampleGradient) -> Finding:
 def prove_stationary(statement: Stationary) -> Finding:
     """Put the policy in on two tokens; the forces have to cancel."""
     force = statement.force.subs(P, statement.policy)
-    difference = force - force.subs({s: _other(s) for s in (Q, REWARD)}, simultaneous=True)
+    difference = force - force.xreplace({s: _other(s) for s in (Q, REWARD)})
     if vanishes(difference):
         return Finding(Outcome.PROVED, "any vocabulary")
     positive = [p for p in points_of(difference.free_symbols, 12) if statement.policy.subs(p).is_positive]

@@ -18,7 +18,7 @@ def prove_value(statement: Value) -> Finding:
     for size in _SIZES:
         difference, last = _written_out(statement, size)
         if not vanishes(difference, last):
-            whole = difference.subs(last)
+            whole = difference.xreplace(last)
             points = [p for p in points_of(_free(whole, last), 60) if _is_distribution(last, p)]
             point = differs_at(whole, points)
             if point is None:
@@ -33,7 +33,7 @@ def _written_out(statement: Value, size: int) -> tuple[Expr, dict[Symbol, Expr]]
     rows = {s: [Symbol(f"{s}{i}", positive=s.is_positive, real=True) for i in range(size)] for s in (P, Q, M, REWARD)}
 
     def total(body: Expr) -> Expr:
-        return sp.Add(*(body.subs({s: row[i] for s, row in rows.items()}) for i in range(size)))
+        return sp.Add(*(body.xreplace({s: row[i] for s, row in rows.items()}) for i in range(size)))
 
     last = {rows[s][-1]: statement.masses[s] - sp.Add(*rows[s][:-1]) for s in (P, Q, M)}
     return (statement.left - statement.right).replace(Total, total), last
