@@ -45,6 +45,12 @@ class Objective:
     coefficient: Expr
     source: str
 
+    def _repr_latex_(self) -> str:
+        """Return name, generator and coefficient for a notebook."""
+        from proofs.report.jupyter import objective_latex
+
+        return objective_latex(self)
+
 
 def _objective(name: str, display: str, generator: Expr, source: str) -> Objective:
     return Objective(name, display, generator, coefficient_of_generator(generator), source)

@@ -39,6 +39,12 @@ class Estimator:
     def __str__(self) -> str:
         return self.name
 
+    def _repr_latex_(self) -> str:
+        """Return the value for a notebook."""
+        from proofs.report.jupyter import estimator_latex
+
+        return estimator_latex(self)
+
 
 K1 = Estimator("k1", L, "Schulman 2020, k1 = -log r")
 K2 = Estimator("k2", L**2 / 2, "Schulman 2020, k2 = (log r)^2 / 2")

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import html as escaping
+import re
 from collections.abc import Sequence
 
 from proofs.derivation import Derivation
+from proofs.divergences import Objective
+from proofs.estimators import Estimator
 from proofs.ledger import Entry, Finding
 from proofs.report.catalogue import statement_formula
+from proofs.report.content import Formula
+from proofs.report.errors import ReportError
+from proofs.report.html import math
 from proofs.report.notation import expression_latex, latex_of
 from proofs.report.terminal import objective_text
 from proofs.theorem import Theorem
+
+_SIGNS = {"_": r"\_", "(": "(", ")": ")", "+": "+", "-": "-", "*": "*", "/": "/", ".": ".", ",": ","}
 
 
 def theorem_latex(theorem: Theorem) -> str:
@@ -20,12 +28,10 @@ def theorem_latex(theorem: Theorem) -> str:
 
 def theorem_html(theorem: Theorem) -> str:
     """Return id, words, formula, conditions and source."""
-    from proofs.report.html import math
-
     false = "" if theorem.holds else "<strong>false:</strong> "
     return (
         f"<div><p><code>{_text(theorem.id)}</code></p><p>{false}{_text(theorem.words)}</p>"
-        f"<p>{math(statement_formula(theorem))}</p>"
+        f"<p>{_math(statement_formula(theorem))}</p>"
         f"<p><small>{_text('; '.join(theorem.conditions))} ({_text(theorem.source)})</small></p></div>"
     )
 
@@ -42,17 +48,29 @@ def derivation_latex(derivation: Derivation) -> str:
 
 def derivation_html(derivation: Derivation) -> str:
     """Return a table of both placements."""
-    from proofs.report.content import Formula
-    from proofs.report.html import math
-
     rows = []
     for title, side in (("as loss, E[grad k]", derivation.as_loss), ("in reward, E[k s]", derivation.in_reward)):
-        coefficient = math(Formula(expression_latex(side.coefficient), str(side.coefficient)))
+        coefficient = _math(Formula(expression_latex(side.coefficient), str(side.coefficient)))
         objective = _text(objective_text(side.naming))
         rows.append(f'<tr><th scope="row">{title}</th><td>{coefficient}</td><td>{objective}</td></tr>')
     head = '<tr><th scope="col">on-policy</th><th scope="col">coefficient of s</th><th scope="col">objective</th></tr>'
     caption = f"<caption>{_text(str(derivation.estimator))}</caption>"
     return f"<table>{caption}<thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def objective_latex(objective: Objective) -> str:
+    """Return generator and coefficient between dollars."""
+    parts = (
+        _name(objective.name),
+        f"f(u) = {expression_latex(objective.generator)}",
+        f"c(L) = {expression_latex(objective.coefficient)}",
+    )
+    return "$\\displaystyle " + ",\\quad ".join(parts) + "$"
+
+
+def estimator_latex(estimator: Estimator) -> str:
+    """Return the estimator's value between dollars."""
+    return rf"$\displaystyle {_name(estimator.name)} = {expression_latex(estimator.value)}$"
 
 
 def finding_html(finding: Finding) -> str:
@@ -78,6 +96,19 @@ def ledger_html(entries: Sequence[Entry]) -> str:
         cells = "".join(f"<td>{found.get((name, engine), '')}</td>" for engine in engines)
         rows.append(f'<tr><th scope="row"><code>{_text(name)}</code></th>{cells}</tr>')
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _math(formula: Formula) -> str:
+    """MathML, or text where latex2mathml is not installed: a notebook takes no errors."""
+    try:
+        return math(formula)
+    except ReportError:
+        return f"<code>{_text(formula.text)}</code>"
+
+
+def _name(name: str) -> str:
+    """A name in a formula, in what both MathJax and KaTeX know."""
+    return rf"\text{{{re.sub(r'[^A-Za-z0-9 ]', lambda sign: _SIGNS.get(sign[0], ' '), name)}}}"
 
 
 def _text(text: str) -> str:

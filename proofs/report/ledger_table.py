@@ -97,10 +97,12 @@ def _print_engines(
     entries: Sequence[Entry], heads: Mapping[str, str], titles: Mapping[str, str], console: Console
 ) -> None:
     seconds = engine_seconds(entries)
+    absent = {e.engine: e.finding.detail for e in entries if e.finding.outcome is Outcome.NOT_INSTALLED}
     for engine, counts in engine_counts(entries).items():
         head = heads[engine]
         name = engine if head == engine else f"{head} = {engine}"
         title = f", {titles[engine]}" if engine in titles else ""
         numbers = ", ".join(f"{number} {outcome}" for outcome, number in counts.items() if number)
-        console.print(Text(f"{name}{title}: {numbers}; {seconds[engine]:.2f} s"))
+        end = f": {absent[engine]}" if absent.get(engine) else f"; {seconds[engine]:.2f} s"
+        console.print(Text(f"{name}{title}: {numbers}{end}"))
     console.print()

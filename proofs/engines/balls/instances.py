@@ -152,7 +152,8 @@ def _expected(statement: ExpectedGradient, draw: random.Random) -> Iterator[Pair
     free = {s for e in slopes for s in e.free_symbols} - set(rows)
     fixed = constants(draw, free)
     for sides, chosen in _functions(*slopes):
-        values = [[e.xreplace({**fixed, **{s: row[i] for s, row in rows.items()}}) for i in range(_SIZE)] for e in sides]
+        tokens = [{**fixed, **{s: row[i] for s, row in rows.items()}} for i in range(_SIZE)]
+        values = [[e.xreplace(token) for token in tokens] for e in sides]
         means = [sp.Add(*(p * a for p, a in zip(rows[P], side, strict=True))) for side in values]
         for k in range(_SIZE):
             left, right = (rows[P][k] * (side[k] - mean) for side, mean in zip(values, means, strict=True))

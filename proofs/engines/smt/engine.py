@@ -160,5 +160,5 @@ def _fails_at(part: Goal, point: Mapping[Symbol, Expr]) -> bool:
     return -1 in signs or (1 in signs and not part.positive_claim)
 
 
-Z3 = SmtEngine("z3", "z3, SMT-LIB", "z3", Process("z3"))
-CVC5 = SmtEngine("cvc5", "cvc5, SMT-LIB", "cvc5", Process("cvc5"))
+Z3 = SmtEngine("z3", "SMT-LIB text", "z3", Process("z3"))
+CVC5 = SmtEngine("cvc5", "SMT-LIB text", "cvc5", Process("cvc5"))

@@ -5,8 +5,10 @@ from html.parser import HTMLParser
 from sympy import Integer
 
 from proofs.derivation import derive
-from proofs.estimators import parse_estimator
+from proofs.divergences import OBJECTIVES
+from proofs.estimators import K3, parse_estimator
 from proofs.ledger import Entry, Finding, Outcome
+from proofs.report.errors import ReportError
 from proofs.report.jupyter import ledger_html
 from proofs.statements import Identity
 from proofs.symbols import L
@@ -48,6 +50,23 @@ def test_a_derivation():
     )
     assert "KL(reference||policy)" in k3._repr_html_()
     assert tags(k3._repr_html_()).count("math") == 2
+
+
+def test_estimators_and_objectives():
+    assert K3._repr_latex_() == r"$\displaystyle \text{k3} = L - 1 + \mathrm{e}^{- L}$"
+    shown = OBJECTIVES["forward_kl"]._repr_latex_()
+    assert shown.startswith(r"$\displaystyle \text{forward\_kl},\quad f(u) = ")
+    assert shown.endswith(r"c(L) = 1 - \mathrm{e}^{- L}$")
+    assert shown.count("$") == 2
+
+
+def test_without_mathml_a_notebook_shows_text(monkeypatch):
+    def absent(*_):
+        raise ReportError("latex2mathml is not installed")
+
+    monkeypatch.setattr("proofs.report.jupyter.math", absent)
+    assert "<code>" in derive(K3)._repr_html_()
+    assert "math" not in tags(catalogue()[0]._repr_html_())
 
 
 def test_every_theorem_renders():
