@@ -192,6 +192,14 @@ Proof.
   induction y as [|a h IH]; cbn [product total]; [now rewrite Ropp_0, exp_0|].
   rewrite IH, <- exp_plus. f_equal. ring.
 Qed.
+(** The geometric mean of the ratios, and powers like it. *)
+Lemma power_product_derive c y t : is_derive (fun u => product (fun h a => Rpower (rho u h a) c) y) t
+  (product (fun h a => Rpower (rho t h a) c) y * (c * total (fun h a => score t h a) y)).
+Proof.
+  rewrite <- (total_scal c). apply (product_derive (fun u h a => Rpower (rho u h a) c)). intros h a. evar_last.
+  - apply (d_exp (fun u => c * ln (rho u h a))), d_scal, d_ln; [apply rho_pos | apply rho_derive].
+  - unfold Rpower. simpl. field. apply Rgt_not_eq, rho_pos.
+Qed.
 (** The live ratio of a prefix is 1 in value. *)
 Lemma live_ratio_one t y : product (fun h a => exp (log_policy t h a - log_policy t h a)) y = 1.
 Proof. induction y as [|a h IH]; cbn [product]; [reflexivity | rewrite IH, Rminus_eq_0, exp_0; ring]. Qed.
@@ -229,6 +237,8 @@ Ltac derivative := cbv beta; lazymatch goal with
   | |- is_derive (fun u => @?f u + @?g u) _ _ => eapply (d_plus f g); derivative
   | |- is_derive (fun u => @?f u - @?g u) _ _ => eapply (d_minus f g); derivative
   | |- is_derive (fun u => - @?f u) _ _ => eapply (d_opp f); derivative
+  | |- is_derive (fun u => product (fun h a => Rpower (rho _ _ u h a) ?c) ?y) _ _ =>
+      apply power_product_derive; assumption
   | |- is_derive (fun u => product (fun h a => exp (log_policy _ u h a - log_policy _ ?t h a)) ?y) _ _ =>
       apply live_ratio_derive; assumption
   | |- is_derive (fun u => @?f u * @?g u) _ _ => lazymatch f with
@@ -255,7 +265,7 @@ Ltac pointwise := rewrite ?Ropp_plus_distr, ?exp_plus; rewrite ?exp_opp_L by ass
 (** The difference is fair: its mean over one more token is what it was. The numbers say how it is combined from
     the means of p, q, m, p s, p L, p L s, q s and q L; they go with the difference so far times p, or m. *)
 Ltac start := apply E_same;
-  [ cbn [total product]; rewrite ?Ropp_0, ?exp_0; first [ ring | field; auto ] | intro h; cbn [total product] ].
+  [ cbn [total product]; rewrite ?Ropp_0, ?exp_0; unfold Rdiv; ring | intro h; cbn [total product] ].
 Definition no (_ : prefix) := 0.
 Definition once (_ : prefix) := 1.
 Ltac fair_in n p q m base_p base_m c1 c2 c3 c4 c5 c6 c7 c8 := start;
@@ -265,7 +275,7 @@ Ltac fair_in n p q m base_p base_m c1 c2 c3 c4 c5 c6 c7 c8 := start;
         (cm := base_m * so_far + c3 past) (cps := c4 past) (cpL := c5 past) (cpLs := c6 past) (cqs := c7 past)
         (cqL := c8 past);
       try assumption; intro a; cbv beta delta [no once]; pointwise
-    | cbv beta delta [no once]; ring ] end.
+    | cbv beta delta [no once]; unfold Rdiv; ring ] end.
 (** The same function of the answer in another form, on both sides. *)
 Ltac inside rewriting := etransitivity;
   [ apply E_ext; intro y; cbv beta; rewriting tt; reflexivity
@@ -287,3 +297,5 @@ Ltac returns := inside ltac:(fun _ => repeat match goal with
   end).
 (** Both sides are the same on every answer. *)
 Ltac by_sample := apply E_ext; intro y; cbv beta; unfold Rdiv; ring.
+(** The policy's mean on the right as the sampler's. *)
+Ltac sampled_in n q p m := etransitivity; [|symmetry; apply (by_sampler n) with (m := m); assumption].
