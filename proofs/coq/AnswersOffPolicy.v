@@ -29,7 +29,6 @@ Notation dKLref := (dKLref n p q).
 Notation from_policy := (from_policy n ends T p).
 Notation from_sampler := (from_sampler n ends T m).
 Notation mean_of := (mean_of n ends T p).
-Notation once := once.
 Ltac sampled := sampled_in n q p m.
 Ltac fair := fair_in n p q m 0 1.
 Ltac fair_whole cp cq cps cpLs := fair_in n p q m 1 0 cp cq no cps no cpLs no no.

@@ -27,7 +27,6 @@ Notation dKL := (dKL n p q).
 Notation dKLref := (dKLref n p q).
 Notation from_policy := (from_policy n ends T p).
 Notation mean_of := (mean_of n ends T p).
-Notation once := once.
 Ltac fair cp cq cps cpL cpLs cqs cqL := fair_in n p q m 1 0 cp cq no cps cpL cpLs cqs cqL.
 
 Notation A := (fun t h => total (fun h a => L t h a) h).

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from proofs.engines.base import CannotExpress
 from proofs.engines.coq import compiler
+from proofs.engines.coq.answers import NotTheStatement, compare
 from proofs.engines.coq.core import FOLDER, Marked, marked, sources
 from proofs.engines.coq.development import Report, alone, develop
 from proofs.engines.coq.goals import goal_of
 from proofs.ledger import Finding, Outcome
 from proofs.statements import Lemma, SequenceGradient, SequenceValue
 from proofs.theorem import Theorem
+from proofs.theorems import catalogue, false_statements
 
 
 @dataclass
@@ -55,8 +57,6 @@ class CoqEngine:
     def prepared(self) -> Report:
         """Return what Coq makes of the whole catalogue; compiled once."""
         if self.report is None:
-            from proofs.theorems import catalogue, false_statements
-
             self.folder = Path(tempfile.mkdtemp(prefix="kl-oracle-coq-"))
             atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
             self.report = develop((*catalogue(), *false_statements()), self.folder)
@@ -64,6 +64,10 @@ class CoqEngine:
 
     def _by_mark(self, theorem: Theorem) -> Finding:
         mark = self.marks[theorem.id]
+        try:
+            _corresponds(mark, theorem)
+        except NotTheStatement as reason:
+            return Finding(Outcome.INCONCLUSIVE, detail=str(reason))
         report = self.prepared()
         if report.defect or mark.file not in report.core:
             return Finding(Outcome.INCONCLUSIVE, detail=report.defect or f"{mark.file}.v was not compiled")
@@ -84,10 +88,21 @@ class CoqEngine:
         return Finding(Outcome.INCONCLUSIVE, detail=complaint) if complaint else Finding(Outcome.PROVED, goal.scope)
 
 
+def _corresponds(mark: Marked, theorem: Theorem) -> None:
+    """Raise NotTheStatement unless the marked theorem is this one."""
+    statement = theorem.statement
+    if isinstance(statement, SequenceGradient | SequenceValue):
+        compare(mark, sources(FOLDER)[mark.file], statement)
+        return
+    known = next((t.statement for t in catalogue() if t.id == theorem.id), None)
+    if not (isinstance(statement, Lemma) and isinstance(known, Lemma) and statement.formula == known.formula):
+        raise NotTheStatement(f"{mark.name} in {mark.file}.v is the catalogue's {theorem.id}, not this statement")
+
+
 def _scope_of(theorem: Theorem) -> str:
     if isinstance(theorem.statement, SequenceGradient | SequenceValue):
         return "every horizon T, any vocabulary, any differentiable policy"
-    return theorem.statement.scope if isinstance(theorem.statement, Lemma) else "any vocabulary"
+    return theorem.statement.scope if isinstance(theorem.statement, Lemma) else ""
 
 
 COQ = CoqEngine()

@@ -44,7 +44,7 @@ def constant_name(symbol: Symbol) -> str:
 
 def names_of(expr: Expr) -> dict[Symbol, str]:
     """Return the default names of all symbols of an expression."""
-    return {s: TOKEN.get(s) or constant_name(s) for s in expr.free_symbols}
+    return {s: TOKEN[s] if s in TOKEN else constant_name(s) for s in expr.free_symbols}
 
 
 def coq(expr: Expr, names: Mapping[Symbol, str] | None = None) -> str:
@@ -77,10 +77,10 @@ def _print(e: Expr, names: Mapping[Symbol, str]) -> str:
             for text in rest:
                 first = f"({name} {first} {text})"
             return first
-    name = _FUNCTIONS.get(e.func)
-    if name is None or len(e.args) != 1:
+    function = _FUNCTIONS.get(e.func)
+    if function is None or len(e.args) != 1:
         raise CannotExpress(f"no Coq form for {e.func.__name__}")
-    return f"({name} {_print(e.args[0], names)})"
+    return f"({function} {_print(e.args[0], names)})"
 
 
 def _joined(texts: list[str], operator: str) -> str:
