@@ -14,6 +14,7 @@ BIN    := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 
 SUDO   := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+COQ_TOOLS    := coq libcoq-coquelicot
 REPORT_TOOLS := chromium poppler-utils lmodern texlive-latex-recommended texlive-latex-extra texlive-pictures
 
 PIP_INSTALL := $(BIN)/python -m pip install -qq --progress-bar off --disable-pip-version-check \
@@ -23,7 +24,7 @@ SUPPORTED   := 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help install libraries-install run test lint types layers bench report-tools regenerate check-all clean distclean
+.PHONY: help install libraries-install run test lint types layers bench proofs-coq report-tools regenerate check-all clean distclean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,6 +82,18 @@ layers: install ## Imports run one way: import-linter
 bench: install libraries-install ## Speed, as ratios taken in one run
 	@echo "==> benchmarks"
 	@$(BIN)/python benchmarks/bench.py
+
+proofs-coq: install ## Install Coq and Coquelicot from Debian, and have Coq check the theorems
+	@if command -v coqc >/dev/null && [ -d "$$(coqc -where)/user-contrib/Coquelicot" ]; then \
+	    echo "==> Coq and Coquelicot are here"; \
+	elif command -v apt-get >/dev/null 2>&1; then \
+	    echo "==> installing $(COQ_TOOLS)"; \
+	    $(SUDO) apt-get update -qq && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $(COQ_TOOLS) >/dev/null; \
+	else \
+	    echo "no apt-get here: install Coq 8.16 or newer with Coquelicot 3, then run make proofs-coq again" >&2; exit 1; \
+	fi
+	@echo "==> kl-oracle prove --engine coq (a minute or two)"
+	@$(BIN)/kl-oracle prove --engine coq
 
 report-tools: ## Install from Debian what the tests of reports look with: Chromium, TeX Live, poppler
 	@if command -v chromium >/dev/null && command -v pdflatex >/dev/null && command -v pdftotext >/dev/null; then \
