@@ -118,11 +118,13 @@ def wrong(entries: Sequence[Entry], needed: int = 2) -> list[str]:
 
     A theorem has to be proved on `needed` independent paths and refuted on none; a false statement has
     to be proved on none and, with `needed` above 0, refuted on one. What is missing is not wrong where an
-    engine that is not installed might have supplied it, nor with `needed` 0, for a part of the engines.
+    engine that is not installed might have supplied it, nor with `needed` 0, for a part of the engines: then
+    a theorem is wrong only if it is left open by one of them and proved by none.
     """
     theorems = {entry.theorem.id: entry.theorem for entry in entries}
     waiting = {entry.theorem.id for entry in entries if entry.finding.outcome is Outcome.NOT_INSTALLED}
     proved, refuted = paths_by(entries, Outcome.PROVED), paths_by(entries, Outcome.REFUTED)
+    undecided = paths_by(entries, Outcome.INCONCLUSIVE)
     lines = []
     for name, theorem in theorems.items():
         proofs, refutations = proved.get(name, set()), refuted.get(name, set())
@@ -130,6 +132,8 @@ def wrong(entries: Sequence[Entry], needed: int = 2) -> list[str]:
             lines.append(f"{name}: refuted by {', '.join(sorted(refutations))}")
         elif theorem.holds and len(proofs) < needed and name not in waiting:
             lines.append(f"{name}: proved on {len(proofs)} independent paths, and needs {needed}")
+        elif theorem.holds and not proofs and name in undecided:
+            lines.append(f"{name}: left open by {', '.join(sorted(undecided[name]))}")
         elif not theorem.holds and proofs:
             lines.append(f"{name}: a false statement, proved by {', '.join(sorted(proofs))}")
         elif not theorem.holds and needed and not refutations and name not in waiting:

@@ -11,6 +11,7 @@ from proofs.statements import Identity
 from proofs.theorem import Theorem
 
 TRUE = Theorem("one", "One is one.", Identity(Integer(1), Integer(1)), (), "", "")
+OPEN = Finding(Outcome.INCONCLUSIVE, detail="no answer")
 FALSE = Theorem("two", "One is two.", Identity(Integer(1), Integer(2)), (), "", "", holds=False)
 PROVED, REFUTED, TESTED, NOTHING, ABSENT = (
     Finding(o) for o in (Outcome.PROVED, Outcome.REFUTED, Outcome.TESTED, Outcome.UNSUPPORTED, Outcome.NOT_INSTALLED)
@@ -53,6 +54,9 @@ def test_a_false_statement_needs_a_refutation_and_no_proof(found, complaint):
 def test_of_a_part_of_the_engines_only_contradictions_count():
     assert wrong(entries(TRUE, ("a", NOTHING)), 0) == []
     assert wrong(entries(FALSE, ("a", NOTHING)), 0) == []
+    assert wrong(entries(TRUE, ("a", OPEN)), 0) == ["one: left open by a"]
+    assert wrong(entries(TRUE, ("a", OPEN), ("b", PROVED)), 0) == []
+    assert wrong(entries(FALSE, ("a", OPEN)), 0) == []
     assert wrong(entries(TRUE, ("a", REFUTED)), 0) == ["one: refuted by a"]
     assert wrong(entries(FALSE, ("a", PROVED)), 0) == ["two: a false statement, proved by a"]
 

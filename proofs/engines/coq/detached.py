@@ -31,6 +31,8 @@ def _split(e: Expr, kinks: list[Expr]) -> Expr:
     if isinstance(e, DK | Total):
         raise CannotExpress(f"{type(e).__name__} is differentiated")
     parts = [_split(a, kinks) for a in e.args]
+    if isinstance(e, sp.Min | sp.Max) and any(part.has(LIVE) for part in parts):
+        raise CannotExpress(f"{type(e).__name__} of what moves is differentiated")
     if isinstance(e, sp.Abs | sp.sign) and parts[0].has(LIVE):
         kinks.append(parts[0].subs(LIVE, P))
     return Integer(0) if e == 0 else e.func(*parts)
