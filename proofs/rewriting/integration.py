@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import TypeAlias
 
 import sympy as sp
@@ -113,6 +114,7 @@ RULES = (
 )
 
 
+@lru_cache(maxsize=4096)
 def opened(expr: Expr) -> Expr:
     """Return a sum of single terms."""
     return sp.expand(expr)
@@ -125,50 +127,81 @@ def integrated(expr: Expr, drawn: Symbol, horizon: int) -> Iterator[tuple[str, s
     while changed:
         changed = False
         for name in dict.fromkeys(rule.name for rule in RULES):
-            rules = [rule for rule in RULES if rule.name == name]
+            rules = tuple(rule for rule in RULES if rule.name == name)
             after, used = _applied(current, rules, drawn, horizon)
             if used:
                 changed, current = True, after
                 yield name, "; ".join(rule.note(drawn) for rule in rules if rule in used), after
 
 
-def _applied(expr: Expr, rules: list[Rule], drawn: Symbol, horizon: int) -> tuple[Expr, list[Rule]]:
-    terms, used = [], []
+def _applied(expr: Expr, rules: tuple[Rule, ...], drawn: Symbol, horizon: int) -> tuple[Expr, set[Rule]]:
+    terms: list[Expr] = []
+    used: set[Rule] = set()
     for term in Add.make_args(expr):
-        current, m = term, horizon - 1
-        while m >= 0:
-            found = _at(current, m, rules, drawn, horizon)
-            if found is None:
-                m -= 1
-            else:
-                current = found[0]
-                used.append(found[1])
-        terms.append(current)
-    return opened(Add(*terms)), used
+        after, by = _integrated_term(term, rules, drawn, horizon)
+        terms.append(after)
+        used |= by
+    # A mean is a single term, so what is summed here is open.
+    return (Add(*terms), used) if used else (expr, used)
 
 
-def _at(term: Expr, m: int, rules: list[Rule], drawn: Symbol, horizon: int) -> tuple[Expr, Rule] | None:
+@lru_cache(maxsize=16384)
+def _integrated_term(term: Expr, rules: tuple[Rule, ...], drawn: Symbol, horizon: int) -> tuple[Expr, frozenset[Rule]]:
+    """One term and the rules that apply to it, the last token first."""
+    current, used, m = term, set(), horizon - 1
+    while m >= 0:
+        found = _at(current, m, rules, drawn, horizon)
+        if found is None:
+            m -= 1
+        else:
+            current = found[0]
+            used.add(found[1])
+    return current, frozenset(used)
+
+
+def _at(term: Expr, m: int, rules: tuple[Rule, ...], drawn: Symbol, horizon: int) -> tuple[Expr, Rule] | None:
     """Apply a rule to the token at m of one term."""
-    own, rest = Integer(1), []
+    own, rest = [], []
     for factor in Mul.make_args(term):
-        if factor.free_symbols and factor.free_symbols <= {*token_symbols(m), score_symbol(m)}:
-            own = own * factor
+        if _belongs(factor, m):
+            own.append(factor)
         else:
             rest.append(factor)
-    if max((reach(factor, horizon) for factor in rest), default=-1) >= m:
+    if not own or max((reach(factor, horizon) for factor in rest), default=-1) >= m:
         return None
-    weight = Integer(1) if drawn == P else token_symbols(m)[1]
+    function = Mul(*own)
     for rule in rules:
-        function, mean = rule.moment(m)
-        if own == weight * function and own != 1:
+        moment, mean = _moment(rule, m, drawn)
+        if function == moment:
             return Mul(*rest) * mean, rule
     return None
 
 
+@lru_cache(maxsize=16384)
+def _belongs(factor: Expr, m: int) -> bool:
+    """Whether the factor depends on the token at m and on nothing else."""
+    symbols = factor.free_symbols
+    return bool(symbols) and symbols <= {*token_symbols(m), score_symbol(m)}
+
+
+@lru_cache(maxsize=256)
+def _moment(rule: Rule, m: int, drawn: Symbol) -> tuple[Expr, Expr]:
+    """What the rule integrates at position m, weighted for draws from the sampler, and its mean."""
+    function, mean = rule.moment(m)
+    return (function if drawn == P else token_symbols(m)[1] * function), mean
+
+
+@lru_cache(maxsize=16384)
 def reach(expr: Expr, horizon: int) -> int:
     """Return the last token that the expression depends on, or -1."""
+    last = _last_tokens(horizon)
+    return max((last.get(symbol, -1) for symbol in expr.free_symbols), default=-1)
+
+
+@cache
+def _last_tokens(horizon: int) -> dict[Symbol, int]:
     last = {LENGTH: horizon - 1}
     for t in range(horizon):
         last |= dict.fromkeys((*token_symbols(t), score_symbol(t)), t)
         last |= dict.fromkeys((divergence_symbol(t), reference_divergence_symbol(t)), t - 1)
-    return max((last.get(symbol, -1) for symbol in expr.free_symbols), default=-1)
+    return last

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from math import prod
+from typing import Any, TypeAlias
 
 import sympy as sp
 from mpmath import MPContext, MPIntervalContext
@@ -15,6 +18,8 @@ from proofs.statements import DK, K, sg
 Number = Any
 """A number of one of the two contexts; mpmath has no types."""
 Values = Mapping[Symbol, Number]
+Operation: TypeAlias = "Callable[..., Number]"
+"""Of a context and the numbers of the parts."""
 
 DIGITS: Any = MPContext()
 DIGITS.dps = 40
@@ -25,7 +30,106 @@ INTERVALS.prec = 120
 
 def exactly(context: Any, number: Any) -> Number:
     """Return a rational number in a context, in intervals the smallest one around it."""
-    return context.mpf(int(number.numerator)) / int(number.denominator)
+    return _quotient(context, int(number.numerator), int(number.denominator))
+
+
+@lru_cache(maxsize=4096)
+def _quotient(context: Any, numerator: int, denominator: int) -> Number:
+    return context.mpf(numerator) if denominator == 1 else context.mpf(numerator) / denominator
+
+
+@dataclass(frozen=True)
+class Program:
+    """An expression as a list of operations, each common part once; a place is a position in that list."""
+
+    symbols: tuple[tuple[int, Symbol], ...]
+    detached: tuple[tuple[int, Symbol], ...]
+    """Symbols that stand inside sg()."""
+    rationals: tuple[tuple[int, int, int], ...]
+    operations: tuple[tuple[int, Operation, tuple[int, ...]], ...]
+    places: int
+
+    def run(self, values: Values, context: Any, held: Values) -> Number:
+        """Return the number of the last place."""
+        numbers: list[Number] = [None] * self.places
+        for place, symbol in self.symbols:
+            numbers[place] = values[symbol]
+        for place, symbol in self.detached:
+            numbers[place] = held[symbol]
+        for place, numerator, denominator in self.rationals:
+            numbers[place] = _quotient(context, numerator, denominator)
+        for place, operation, arguments in self.operations:
+            numbers[place] = operation(context, *[numbers[i] for i in arguments])
+        return numbers[-1]
+
+
+class _Writer:
+    """Writes a program, the parts of an expression before the expression."""
+
+    def __init__(self) -> None:
+        self.places: dict[tuple[Expr, bool], int] = {}
+        self.symbols: list[tuple[int, Symbol]] = []
+        self.detached: list[tuple[int, Symbol]] = []
+        self.rationals: list[tuple[int, int, int]] = []
+        self.operations: list[tuple[int, Operation, tuple[int, ...]]] = []
+        self.count = 0
+
+    def write(self, expr: Expr, held: bool) -> int:
+        """Return the place of an expression, which stands inside sg() if `held`."""
+        if isinstance(expr, sg):
+            return self.write(expr.args[0], True)
+        place = self.places.get((expr, held))
+        if place is None:
+            place = self.places[expr, held] = self._written_anew(expr, held)
+        return place
+
+    def _written_anew(self, expr: Expr, held: bool) -> int:
+        if expr.is_Symbol:
+            place = self._next()
+            (self.detached if held else self.symbols).append((place, expr))
+        elif expr.is_Rational:
+            place = self._next()
+            self.rationals.append((place, int(expr.p), int(expr.q)))
+        else:
+            operation = _operation(expr)
+            parts = expr.args[:1] if expr.is_Pow and expr.exp.is_Integer else expr.args
+            arguments = tuple(self.write(part, held) for part in parts)
+            place = self._next()
+            self.operations.append((place, operation, arguments))
+        return place
+
+    def _next(self) -> int:
+        self.count += 1
+        return self.count - 1
+
+
+@lru_cache(maxsize=4096)
+def program(expr: Expr) -> Program:
+    """Return the expression's program. Raises CannotExpress for a function that is not here."""
+    writer = _Writer()
+    writer.write(expr, False)
+    return Program(
+        tuple(writer.symbols),
+        tuple(writer.detached),
+        tuple(writer.rationals),
+        tuple(writer.operations),
+        writer.count,
+    )
+
+
+def _operation(expr: Expr) -> Operation:
+    if expr is sp.E:
+        return _e
+    if expr.is_Add:
+        return _sum
+    if expr.is_Mul:
+        return _product
+    if expr.is_Pow:
+        return _whole_power(int(expr.exp)) if expr.exp.is_Integer else _power
+    function = _FUNCTIONS.get(type(expr))
+    if function is None:
+        raise CannotExpress(f"no number for {type(expr).__name__}")
+    return function
 
 
 def evaluate(expr: Expr, values: Values, context: Any, detached: Values | None = None) -> Number:
@@ -34,30 +138,28 @@ def evaluate(expr: Expr, values: Values, context: Any, detached: Values | None =
     The arbitrary estimator k is the cube. Raises CannotExpress for a function that is not here, and for
     a switch whose argument may have either sign.
     """
-    held = values if detached is None else detached
-    if expr.is_Symbol:
-        return values[expr]
-    if expr.is_Rational:
-        return exactly(context, sp.Rational(expr))
-    if expr is sp.E:
-        return context.exp(context.mpf(1))
-    if isinstance(expr, sg):
-        return evaluate(expr.args[0], held, context)
-    parts = [evaluate(part, values, context, detached) for part in expr.args]
-    if expr.is_Add:
-        return sum(parts, context.mpf(0))
-    if expr.is_Mul:
-        result = context.mpf(1)
-        for part in parts:
-            result = result * part
-        return result
-    if expr.is_Pow:
-        whole = expr.exp.is_Integer
-        return parts[0] ** int(expr.exp) if whole else context.exp(parts[1] * context.log(parts[0]))
-    function = _FUNCTIONS.get(type(expr))
-    if function is None:
-        raise CannotExpress(f"no number for {type(expr).__name__}")
-    return function(context, *parts)
+    return program(expr).run(values, context, values if detached is None else detached)
+
+
+def _e(context: Any) -> Number:
+    return context.exp(context.mpf(1))
+
+
+def _sum(_context: Any, first: Number, *rest: Number) -> Number:
+    return sum(rest, first)
+
+
+def _product(_context: Any, first: Number, *rest: Number) -> Number:
+    return prod(rest, start=first)
+
+
+@cache
+def _whole_power(n: int) -> Operation:
+    return lambda _context, x: x**n
+
+
+def _power(context: Any, base: Number, exponent: Number) -> Number:
+    return context.exp(exponent * context.log(base))
 
 
 def sign(number: Number) -> int:
@@ -82,7 +184,7 @@ def _tanh(context: Any, x: Number) -> Number:
     return (double - 1) / (double + 1)
 
 
-_FUNCTIONS: Mapping[type, Callable[..., Number]] = {
+_FUNCTIONS: Mapping[type, Operation] = {
     sp.exp: lambda context, x: context.exp(x),
     sp.log: lambda context, x: context.log(x),
     sp.sinh: lambda context, x: (context.exp(x) - context.exp(-x)) / 2,

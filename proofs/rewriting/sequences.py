@@ -58,7 +58,7 @@ def rewrite_answers(statement: SequenceGradient | SequenceValue, horizons: tuple
                 left = _to_sampler(left, horizon, left_steps)
             else:
                 right = _to_sampler(right, horizon, right_steps)
-        closed = closed and opened(left - right) == 0
+        closed = closed and (left == right or opened(left - right) == 0)
         if horizon == SHOWN:
             steps = (*left_steps, *right_steps)
     _audit(steps, statement.variable_length)
@@ -96,18 +96,34 @@ def _field(expr: Expr, horizon: int) -> Expr:
     parts = []
     for t in range(horizon):
         log_ratio, rho = token_symbols(t)
-        slope = expr.diff(log_ratio) + expr.diff(log_policy_symbol(t)) + rho * expr.diff(rho)
+        slope = _partial(expr, log_ratio) + _partial(expr, log_policy_symbol(t)) + rho * _partial(expr, rho)
         parts.append(_valued(slope, horizon) * score_symbol(t))
         for name in (divergence_symbol(t), reference_divergence_symbol(t)):
-            parts.append(_valued(expr.diff(name), horizon) * Nabla(name))
+            parts.append(_valued(_partial(expr, name), horizon) * Nabla(name))
     return Add(*parts)
+
+
+@lru_cache(maxsize=16384)
+def _partial(expr: Expr, symbol: Symbol) -> Expr:
+    """The partial derivative; SymPy's own looks again at parts that it has seen."""
+    if expr == symbol:
+        return Integer(1)
+    if symbol not in expr.free_symbols:
+        return Integer(0)
+    if expr.is_Add:
+        return Add(*(_partial(part, symbol) for part in expr.args))
+    if expr.is_Mul:
+        parts = expr.args
+        slopes = (_partial(part, symbol) for part in parts)
+        return Add(*(Mul(*parts[:i], slope, *parts[i + 1 :]) for i, slope in enumerate(slopes) if slope != 0))
+    return expr.diff(symbol)
 
 
 def _valued(expr: Expr, horizon: int) -> Expr:
     value = undetached(expr)
     if value.free_symbols & {log_policy_symbol(t) for t in range(horizon)}:
         raise CannotExpress("the value of log policy itself, not of a ratio, has no rule")
-    return value if value.is_Atom else _shortest(value)
+    return _shortest(value) if horizon == SHOWN else value
 
 
 @lru_cache(maxsize=4096)
@@ -180,15 +196,22 @@ def _to_sampler(body: Expr, horizon: int, steps: list[Step]) -> Expr:
 
 
 def _tidy(expr: Expr, horizon: int) -> Expr:
-    """A sum of directions, each with one coefficient."""
-    directions = [score_symbol(t) for t in range(horizon)]
-    directions += [Nabla(name(t)) for t in range(horizon) for name in (divergence_symbol, reference_divergence_symbol)]
-    parts = []
-    for direction in directions:
-        coefficient = expr.coeff(direction)
-        parts.append(_shortest(coefficient) * direction)
-        expr = expr - opened(coefficient * direction)
-    return Add(*parts, opened(expr))
+    """An open sum as a sum of directions, each with one coefficient, if it is to be shown."""
+    if horizon != SHOWN:
+        return expr
+    names = [name(t) for t in range(horizon) for name in (divergence_symbol, reference_divergence_symbol)]
+    directions = [*(score_symbol(t) for t in range(horizon)), *(Nabla(name) for name in names)]
+    coefficients: dict[Expr, list[Expr]] = {direction: [] for direction in directions}
+    others = []
+    for term in Add.make_args(expr):
+        factors = Mul.make_args(term)
+        direction = next((direction for direction in directions if direction in factors), None)
+        if direction is None:
+            others.append(term)
+        else:
+            coefficients[direction].append(Mul(*(factor for factor in factors if factor != direction)))
+    tidied = (_shortest(Add(*parts)) * direction for direction, parts in coefficients.items())
+    return Add(*tidied, *others)
 
 
 def _audit(steps: tuple[Step, ...], ends: bool) -> None:

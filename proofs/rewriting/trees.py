@@ -19,7 +19,7 @@ import sympy as sp
 from sympy import Add, Basic, Expr, Mul, Symbol
 
 from proofs.ledger import Finding, Outcome
-from proofs.rewriting.numbers import DIGITS, INTERVALS, Number, certainly_apart, evaluate, exactly
+from proofs.rewriting.numbers import DIGITS, INTERVALS, Number, certainly_apart, evaluate, exactly, program
 from proofs.statements import SequenceGradient, SequenceValue
 from proofs.steps import Expectation, Nabla
 from proofs.symbols import (
@@ -104,8 +104,14 @@ class Walk:
         """Take the tree as it is drawn, x = 0."""
         self.tree, self.context = tree, context
         self._step = None if context is INTERVALS else context.mpf(10) ** -12
+        self._constant = exactly(context, _CONSTANT)
+        self._answers = tuple(tree.answers())
+        # What is asked for again and again, by the function below that works it out.
         self._known: dict[tuple[Prefix, Number], dict[Symbol, Number]] = {}
         self._chances: dict[tuple[Prefix, Symbol, Number], Number] = {}
+        self._rows: dict[tuple[Prefix, Number], list[Number]] = {}
+        self._scores: dict[Prefix, list[Number]] = {}
+        self._gradients: dict[tuple[Expr, Prefix], Number] = {}
 
     def line(self, line: Basic) -> Number:
         """Return the number of a line: sums and multiples of expectations and of their gradients."""
@@ -130,31 +136,42 @@ class Walk:
         (_, who), body = line.args
         gradients = {gradient: sp.Dummy() for gradient in body.atoms(Nabla)}
         worked_out = body.xreplace(gradients)
+        constants = self._constants(worked_out)
+        numbers = program(worked_out)
         total = self.context.mpf(0)
-        for answer in self.tree.answers():
-            values = self._values(answer, x)
+        for answer in self._answers:
+            values = constants | self._values(answer, x)
             for gradient, name in gradients.items():
                 values[name] = self._gradient(gradient.args[0], answer)
-            chance = self._chance(answer, who, x)
-            total += chance * evaluate(worked_out, self._with_constants(worked_out, values), self.context)
+            total += self._chance(answer, who, x) * numbers.run(values, self.context, values)
         return total
 
     def _gradient(self, expr: Expr, answer: Prefix) -> Number:
+        key = (expr, answer)
+        if key not in self._gradients:
+            self._gradients[key] = self._gradient_anew(expr, answer)
+        return self._gradients[key]
+
+    def _gradient_anew(self, expr: Expr, answer: Prefix) -> Number:
         for t in range(self.tree.horizon):
             if expr in (divergence_symbol(t), reference_divergence_symbol(t)):
                 return self._divergence_gradient(answer, t, expr == divergence_symbol(t))
-        held = self._with_constants(expr, self._values(answer, 0))
+        constants = self._constants(expr)
+        held = constants | self._values(answer, 0)
+        numbers = program(expr)
+        return self._slope(lambda x: numbers.run(constants | self._values(answer, x), self.context, held))
 
-        def at(x: Number) -> Number:
-            return evaluate(expr, self._with_constants(expr, self._values(answer, x)), self.context, held)
-
-        return self._slope(at)
-
-    def _with_constants(self, expr: Expr, values: dict[Symbol, Number]) -> dict[Symbol, Number]:
-        constant = exactly(self.context, _CONSTANT)
-        return {symbol: constant for symbol in expr.free_symbols if symbol not in values} | values
+    def _constants(self, expr: Expr) -> dict[Symbol, Number]:
+        """What depends on no answer; the symbols that do overwrite theirs."""
+        return dict.fromkeys(expr.free_symbols, self._constant)
 
     def _row(self, prefix: Prefix, x: Number) -> list[Number]:
+        key = (prefix, x)
+        if key not in self._rows:
+            self._rows[key] = self._row_anew(prefix, x)
+        return self._rows[key]
+
+    def _row_anew(self, prefix: Prefix, x: Number) -> list[Number]:
         numbers = [exactly(self.context, p) for p in self.tree.policy[prefix]]
         if x == 0:
             return numbers
@@ -180,6 +197,11 @@ class Walk:
 
     def _centred(self, prefix: Prefix) -> list[Number]:
         """The score of each token along the direction."""
+        if prefix not in self._scores:
+            self._scores[prefix] = self._centred_anew(prefix)
+        return self._scores[prefix]
+
+    def _centred_anew(self, prefix: Prefix) -> list[Number]:
         pushes = [exactly(self.context, v) for v in self.tree.direction[prefix]]
         mean = sum((p * v for p, v in zip(self._row(prefix, 0), pushes, strict=True)), self.context.mpf(0))
         return [v - mean for v in pushes]
@@ -201,7 +223,7 @@ class Walk:
         key = (answer, x)
         if key not in self._known:
             self._known[key] = self._values_anew(answer, x)
-        return dict(self._known[key])
+        return self._known[key]
 
     def _values_anew(self, answer: Prefix, x: Number) -> dict[Symbol, Number]:
         context, zero = self.context, self.context.mpf(0)
@@ -234,12 +256,12 @@ class Walk:
 
 def value_of_line(line: Basic, horizon: int, ends: bool) -> Number:
     """Return a line's number on the drawn tree, to many digits."""
-    return _drawn_walk(horizon, ends).line(line)
+    return _drawn_walk(horizon, ends, _SEED, DIGITS).line(line)
 
 
 @cache
-def _drawn_walk(horizon: int, ends: bool) -> Walk:
-    return Walk(drawn_tree(horizon, ends), DIGITS)
+def _drawn_walk(horizon: int, ends: bool, seed: int, context: Any) -> Walk:
+    return Walk(drawn_tree(horizon, ends, seed), context)
 
 
 def counterexample_of_answers(statement: SequenceGradient | SequenceValue) -> Finding | None:
@@ -248,8 +270,7 @@ def counterexample_of_answers(statement: SequenceGradient | SequenceValue) -> Fi
 
     lines = [worked_out(statement, left, SHOWN) for left in (True, False)]
     for attempt in range(_TRIES):
-        tree = drawn_tree(SHOWN, statement.variable_length, _SEED + attempt)
-        walk = Walk(tree, INTERVALS)
+        walk = _drawn_walk(SHOWN, statement.variable_length, _SEED + attempt, INTERVALS)
         one, other = (walk.line(line) for line in lines)
         if certainly_apart(one, other):
             what = "expected gradients, along one direction of the logits," if _is_gradient(statement) else "means"
@@ -258,7 +279,7 @@ def counterexample_of_answers(statement: SequenceGradient | SequenceValue) -> Fi
             if M in (statement.left_drawn_from, statement.right_drawn_from):
                 who.append("sampler")
             scope = f"V = {_TOKENS}, T = {SHOWN}"
-            return Finding(Outcome.REFUTED, scope, f"the {what} differ by {gap:.6g}", tree.shown(who))
+            return Finding(Outcome.REFUTED, scope, f"the {what} differ by {gap:.6g}", walk.tree.shown(who))
     return None
 
 
