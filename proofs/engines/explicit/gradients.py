@@ -7,6 +7,7 @@ from functools import cache
 import sympy as sp
 from sympy import Dummy, Expr, Idx, IndexedBase, KroneckerDelta, Symbol, exp
 
+from proofs.engines.explicit.derivative import derivative
 from proofs.engines.explicit.rational import differs_at, points_of, vanishes
 from proofs.engines.explicit.regimes import regimes
 from proofs.ledger import Finding, Outcome
@@ -20,6 +21,8 @@ _SIZES = (2, 3)
 
 def _frozen_parts(expr: Expr) -> Expr:
     """sg(x) is x with the frozen policy in it."""
+    if not expr.has(sg):
+        return expr
     return expr.replace(sg, lambda x: _frozen_parts(x).xreplace({P: _FROZEN}))
 
 
@@ -30,7 +33,7 @@ def _surrogate(side: Gradient) -> Expr:
 def prove_expected_gradient(statement: ExpectedGradient) -> Finding:
     """Prove with indexed sums for any vocabulary, and again with every sum of 2 and 3 logits written out."""
     difference = _surrogate(statement.left) - _surrogate(statement.right)
-    slope = sp.diff(difference, P).xreplace({_FROZEN: P})
+    slope = derivative(difference, P).xreplace({_FROZEN: P})
     cases = regimes(slope)
     if all(_same_on_all_tokens(case, cases[0]) for case in cases) and _vanishes_with_indexed_sums(cases[0]):
         rational = len(cases) == 1 and all(power.exp.is_Integer for power in slope.atoms(sp.Pow) if power.base != sp.E)
@@ -108,7 +111,8 @@ def _refuted_on_tokens(slope: Expr) -> Finding:
 
 def prove_sample_gradient(statement: SampleGradient) -> Finding:
     """Differentiate both sides with the detached parts frozen; they have to cancel."""
-    difference = sp.diff(_frozen_parts(statement.left) - _frozen_parts(statement.right), P).xreplace({_FROZEN: P})
+    sides = _frozen_parts(statement.left) - _frozen_parts(statement.right)
+    difference = derivative(sides, P).xreplace({_FROZEN: P})
     if all(vanishes(case) for case in regimes(difference)):
         return Finding(Outcome.PROVED, "any vocabulary")
     point = differs_at(difference, points_of(difference.free_symbols))

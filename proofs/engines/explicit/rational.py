@@ -8,17 +8,18 @@ no refutation until numbers confirm it (`differs_at`).
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from math import lcm
-from operator import mul
+from operator import is_
 from types import MappingProxyType
 from typing import Any
 
 import sympy as sp
 from sympy import QQ, Dummy, Expr, Symbol, exp, log
 from sympy.core.function import AppliedUndef
-from sympy.polys.fields import field
+from sympy.polys.rings import ring
 
 from proofs.engines.base import CannotExpress
 from proofs.statements import DK, K
@@ -40,38 +41,90 @@ def vanishes(expr: Expr, relations: Mapping[Symbol, Expr] = MappingProxyType({})
         return bool(expr == 0)
     if expr.has(*_SWITCHES):
         raise CannotExpress("a switch that was not resolved")
-    plain = _without_roots(_without_functions(expr)).subs(relations)
-    if plain.is_number and not plain.has(Dummy):
+    plain = _without_roots(_without_functions(expr))
+    if not plain.free_symbols:
         return bool(plain == 0)
-    return _is_zero(plain)
+    return _is_zero(plain, relations)
 
 
-def _is_zero(expr: Expr) -> bool:
-    """Whether a rational function of its symbols is zero, worked out in their field of fractions."""
-    symbols = sorted(expr.free_symbols, key=str)
-    fractions, *generators = field(symbols, QQ)
-    known = dict(zip(symbols, generators, strict=True))
+@dataclass(frozen=True)
+class _Fraction:
+    """A numerator over powers of polynomials, never brought to lowest terms: no greatest divisor is taken."""
 
-    def element(e: Expr) -> Any:
+    numerator: Any
+    denominator: Mapping[Any, int]
+
+
+def _is_zero(expr: Expr, relations: Mapping[Symbol, Expr]) -> bool:
+    """Whether a rational function of its symbols is zero, once each of the relations is put in for its symbol."""
+    put_in = {symbol: value for symbol, value in relations.items() if symbol in expr.free_symbols}
+    free = expr.free_symbols.difference(put_in).union(*(value.free_symbols for value in put_in.values()))
+    symbols = sorted(free, key=str)
+    polynomials, *generators = ring(symbols, QQ)
+    known = {s: _Fraction(x, {}) for s, x in zip(symbols, generators, strict=True)}
+
+    def element(e: Expr) -> _Fraction:
         if e not in known:
             known[e] = made(e)
         return known[e]
 
-    def made(e: Expr) -> Any:
+    def made(e: Expr) -> _Fraction:
+        if e in put_in:
+            return element(put_in[e])
         if e.is_Rational:
-            return fractions(QQ(int(e.p), int(e.q)))
+            return _Fraction(polynomials(QQ(int(e.p), int(e.q))), {})
         if e.is_Add:
-            return sum(map(element, e.args), fractions.zero)
+            return _sum([element(part) for part in e.args], polynomials)
         if e.is_Mul:
-            return reduce(mul, map(element, e.args))
+            return reduce(_product, map(element, e.args))
         if e.is_Pow and e.exp.is_Integer:
             base = element(e.base)
-            if e.exp < 0 and not base:
+            if e.exp >= 0:
+                return _raised(base, int(e.exp))
+            if not base.numerator:
                 raise CannotExpress(f"a division by {e.base}, which is zero")
-            return base ** int(e.exp)
+            return _raised(_inverse(base, polynomials), -int(e.exp))
         raise CannotExpress(f"{e} is no rational function")
 
-    return not element(expr)
+    return not element(expr).numerator
+
+
+def _sum(parts: Sequence[_Fraction], polynomials: Any) -> _Fraction:
+    common: dict[Any, int] = {}
+    for part in parts:
+        for base, power in part.denominator.items():
+            common[base] = max(common.get(base, 0), power)
+    total = polynomials.zero
+    for part in parts:
+        numerator = part.numerator
+        for base, power in common.items():
+            missing = power - part.denominator.get(base, 0)
+            if missing:
+                numerator *= base**missing
+        total += numerator
+    return _Fraction(total, common)
+
+
+def _product(left: _Fraction, right: _Fraction) -> _Fraction:
+    denominator = dict(left.denominator)
+    for base, power in right.denominator.items():
+        denominator[base] = denominator.get(base, 0) + power
+    return _Fraction(left.numerator * right.numerator, denominator)
+
+
+def _raised(base: _Fraction, power: int) -> _Fraction:
+    return _Fraction(base.numerator**power, {own: power * count for own, count in base.denominator.items()})
+
+
+def _inverse(base: _Fraction, polynomials: Any) -> _Fraction:
+    """One over it; a product in the denominator is taken apart, so that common denominators stay small."""
+    numerator = polynomials.one / base.numerator.LC
+    for own, power in base.denominator.items():
+        numerator *= own**power
+    if len(base.numerator) > 1:
+        return _Fraction(numerator, {base.numerator.monic(): 1})
+    powers = zip(polynomials.gens, base.numerator.LM, strict=True)
+    return _Fraction(numerator, {generator: power for generator, power in powers if power})
 
 
 def _without_functions(expr: Expr) -> Expr:
@@ -81,10 +134,19 @@ def _without_functions(expr: Expr) -> Expr:
     def unknown(key: Expr, positive: bool) -> Expr:
         return unknowns.setdefault(key, Dummy(f"w{len(unknowns)}", positive=positive or None, real=True))
 
+    seen: dict[Expr, Expr] = {}
+
     def walk(e: Expr) -> Expr:
         if e.is_Atom:
             return unknown(e, True) if e is sp.E or e is sp.pi else e
+        if e not in seen:
+            seen[e] = replaced(e)
+        return seen[e]
+
+    def replaced(e: Expr) -> Expr:
         if isinstance(e, log):
+            if e.args[0].is_Symbol:
+                return _logarithm(e.args[0], unknown)
             rest, exponent = _without_exponentials(e.args[0])
             return _logarithm(sp.factor(walk(rest)), unknown) + walk(exponent)
         parts = [walk(part) for part in e.args]
@@ -94,7 +156,7 @@ def _without_functions(expr: Expr) -> Expr:
             return unknown(e.func(sp.cancel(parts[0])), False)
         if isinstance(e, sp.Function):
             raise CannotExpress(f"the function {e.func}")
-        return e.func(*parts)
+        return e if all(map(is_, parts, e.args)) else e.func(*parts)
 
     return walk(expr.rewrite(exp) if expr.has(sp.sinh, sp.cosh, sp.tanh) else expr)
 

@@ -1,29 +1,31 @@
 """The second path for whole answers: a binary tree of two tokens, every sum written out.
 
 After each prefix the policy takes token 1 with probability exp(x)/(1 + exp(x)), x a raw logit. Both
-probabilities of a choice are kept as symbols whose derivatives by x are SymPy's own. What is detached,
+probabilities of a choice are kept as unknowns whose derivatives by x are SymPy's own. What is detached,
 and what draws, is written in a second, frozen set of probabilities, put equal to the first once the
-derivative is taken. Logarithms and roots are then unknowns of their own: what has to vanish is, for
-each product of them, a rational function of probabilities, brought over one denominator with the
-probability of token 0 written as 1 minus that of token 1.
+derivative is taken. Logarithms and roots are then unknowns of their own (`laurent`): what has to vanish
+is, for each product of them, a rational function of probabilities, brought over one denominator with
+the probability of token 0 written as 1 minus that of token 1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 from functools import cache
 from itertools import product
+from math import comb
 from random import Random
 from typing import Any
 
 import sympy as sp
 from mpmath import iv
-from sympy import QQ, Add, Expr, Integer, Mul, Rational, Symbol, log
-from sympy.polys.rings import ring
+from sympy import Expr, Symbol
 
-from proofs.engines.base import CannotExpress
+from proofs.engines.sequences import laurent
+from proofs.engines.sequences.laurent import LOG, ONE, Monomial, Number, Terms
 from proofs.ledger import Finding, Outcome
-from proofs.statements import MeanGradient, SequenceGradient, SequenceValue, Surrogate, sg
+from proofs.statements import MeanGradient, SequenceGradient, SequenceValue, Surrogate
 from proofs.symbols import (
     LENGTH,
     P,
@@ -51,8 +53,13 @@ def _table(name: str) -> dict[Prefix, Row]:
 
 
 _POLICY, _FROZEN, _REFERENCE, _SAMPLER = map(_table, ("policy", "frozen", "reference", "sampler"))
-_THAWED = {frozen: live for prefix in _PREFIXES for frozen, live in zip(_FROZEN[prefix], _POLICY[prefix], strict=True)}
-_COMPLEMENT = {row[0]: row[1] for table in (_POLICY, _FROZEN, _REFERENCE, _SAMPLER) for row in table.values()}
+_THAWED = {
+    prelude + frozen.name: prelude + live.name
+    for prefix in _PREFIXES
+    for frozen, live in zip(_FROZEN[prefix], _POLICY[prefix], strict=True)
+    for prelude in ("", LOG)
+}
+_COMPLEMENT = {row[0].name: row[1].name for table in (_POLICY, _REFERENCE, _SAMPLER) for row in table.values()}
 """The probability of token 0 is 1 minus that of token 1."""
 
 
@@ -67,19 +74,29 @@ def _slopes() -> tuple[Expr, Expr]:
     return of_zero, of_one
 
 
-def _by_logit(expr: Expr, prefix: Prefix) -> Expr:
-    """The derivative by the logit of the policy's choice after a prefix."""
-    row = dict(zip(_POLICY[()], _POLICY[prefix], strict=True))
-    return Add(*(expr.diff(p) * slope.xreplace(row) for p, slope in zip(_POLICY[prefix], _slopes(), strict=True)))
+@cache
+def _relative_slopes(prefix: Prefix) -> Mapping[str, Terms]:
+    """The slopes by the logit after a prefix, of p and log p, each divided by what it is the slope of."""
+    row = {there: laurent.generator(here.name) for there, here in zip(_POLICY[()], _POLICY[prefix], strict=True)}
+    slopes: dict[str, Terms] = {}
+    for p, slope in zip(_POLICY[prefix], _slopes(), strict=True):
+        relative = laurent.product(laurent.terms_of(slope, row, {}), laurent.generator(p.name, -1))
+        slopes[p.name] = relative
+        slopes[LOG + p.name] = laurent.product(relative, laurent.generator(LOG + p.name, -1))
+    return slopes
 
 
 def prove_explicitly(statement: SequenceGradient | SequenceValue) -> Finding:
     """Write both sides out and cancel; refute where intervals at a rational point have no zero."""
     if isinstance(statement, SequenceValue):
-        residues: dict[Prefix | None, Expr] = {None: _difference(statement, _POLICY).xreplace(_THAWED)}
+        difference = _difference(statement, _POLICY)
+        residues: dict[Prefix | None, Terms] = {None: laurent.renamed(difference, _THAWED)}
     else:
         difference = _difference(statement, _FROZEN)
-        residues = {prefix: _by_logit(difference, prefix).xreplace(_THAWED) for prefix in _PREFIXES}
+        residues = {
+            prefix: laurent.renamed(laurent.derived(difference, _relative_slopes(prefix)), _THAWED)
+            for prefix in _PREFIXES
+        }
     left = {prefix: residue for prefix, residue in residues.items() if not _vanishes(residue)}
     if not left:
         return Finding(Outcome.PROVED, _SCOPE)
@@ -89,26 +106,25 @@ def prove_explicitly(statement: SequenceGradient | SequenceValue) -> Finding:
             what = "the expectations differ"
             if prefix is not None:
                 what = f"the derivatives by the logit after {' '.join(map(str, prefix)) or 'the start'} differ"
-            return Finding(Outcome.REFUTED, _SCOPE, what, {str(s): str(v) for s, v in point.items()})
+            return Finding(Outcome.REFUTED, _SCOPE, what, {name: str(v) for name, v in point.items()})
     return Finding(Outcome.INCONCLUSIVE, _SCOPE, "a side is left over, and no point tells it from zero")
 
 
-def _difference(statement: SequenceGradient | SequenceValue, drawing: Table) -> Expr:
+def _difference(statement: SequenceGradient | SequenceValue, drawing: Table) -> Terms:
     """E left - E right with the drawing policy's probabilities as given."""
-    return Add(
-        *_summands(statement.left, statement.left_drawn_from, drawing, statement.variable_length),
-        *(-x for x in _summands(statement.right, statement.right_drawn_from, drawing, statement.variable_length)),
-    )
+    left = _summands(statement.left, statement.left_drawn_from, drawing, statement.variable_length)
+    right = _summands(statement.right, statement.right_drawn_from, drawing, statement.variable_length)
+    return laurent.total([*left, *(laurent.scaled(x, -1) for x in right)])
 
 
-def _summands(surrogate: Surrogate, drawn: Symbol, drawing: Table, ends: bool) -> list[Expr]:
+def _summands(surrogate: Surrogate, drawn: Symbol, drawing: Table, ends: bool) -> list[Terms]:
     """Probability times surrogate, one for each answer."""
     if isinstance(surrogate, MeanGradient) and drawing is _FROZEN:
         # the gradient of a mean is taken of the mean itself, not by the log-derivative rule
         surrogate, drawing = surrogate.value, _POLICY
     table = drawing if drawn == P else _SAMPLER
     expr = sp.sympify(surrogate(_T))
-    return [_chance(table, answer) * _on(expr, answer) for answer in _answers(ends)]
+    return [laurent.product(_chance(table, answer), _on(expr, answer)) for answer in _answers(ends)]
 
 
 @cache
@@ -118,105 +134,108 @@ def _answers(ends: bool) -> tuple[Prefix, ...]:
     return tuple(product((0, 1), repeat=_T))
 
 
-def _chance(table: Table, answer: Prefix) -> Expr:
-    return Mul(*(table[answer[:t]][token] for t, token in enumerate(answer)))
+def _chance(table: Table, answer: Prefix) -> Terms:
+    result = laurent.constant(1)
+    for t, token in enumerate(answer):
+        result = laurent.product(result, laurent.generator(table[answer[:t]][token].name))
+    return result
 
 
-def _on(expr: Expr, answer: Prefix) -> Expr:
+def _on(expr: Expr, answer: Prefix) -> Terms:
     """The surrogate on one answer, its detached parts in the frozen probabilities."""
-    live, frozen = _values_at(False, answer), _values_at(True, answer)
-    return expr.replace(sg, lambda x: x.xreplace(frozen)).xreplace(live)
+    return laurent.terms_of(expr, _values_at(False, answer), _values_at(True, answer))
 
 
 @cache
-def _values_at(is_frozen: bool, answer: Prefix) -> dict[Symbol, Expr]:
+def _values_at(is_frozen: bool, answer: Prefix) -> dict[Symbol, Terms]:
     """What each symbol is on the answer; a position after its end counts for nothing."""
     policy = _FROZEN if is_frozen else _POLICY
-    values: dict[Symbol, Expr] = {LENGTH: Integer(len(answer))}
+    values: dict[Symbol, Terms] = {LENGTH: laurent.constant(len(answer))}
     for t in range(_T):
         log_ratio, rho = token_symbols(t)
         divergences = (divergence_symbol(t), reference_divergence_symbol(t))
         if t >= len(answer):
-            values |= dict.fromkeys((log_ratio, *divergences, log_policy_symbol(t)), Integer(0))
-            values[rho] = Integer(1)
+            values |= dict.fromkeys((log_ratio, *divergences, log_policy_symbol(t)), laurent.constant(0))
+            values[rho] = laurent.constant(1)
             continue
         prefix, token = answer[:t], answer[t]
-        p, q, m = (table[prefix] for table in (policy, _REFERENCE, _SAMPLER))
-        log_p, log_q = tuple(map(log, p)), tuple(map(log, q))
+        p, q, m = ([symbol.name for symbol in table[prefix]] for table in (policy, _REFERENCE, _SAMPLER))
+        log_ratios = [
+            laurent.total([laurent.generator(LOG + p[a]), laurent.scaled(laurent.generator(LOG + q[a]), -1)])
+            for a in (0, 1)
+        ]
         values |= {
-            log_ratio: log_p[token] - log_q[token],
-            rho: p[token] / m[token],
-            log_policy_symbol(t): log_p[token],
-            divergences[0]: Add(*(p[a] * (log_p[a] - log_q[a]) for a in (0, 1))),
-            divergences[1]: Add(*(q[a] * (log_q[a] - log_p[a]) for a in (0, 1))),
+            log_ratio: log_ratios[token],
+            rho: laurent.product(laurent.generator(p[token]), laurent.generator(m[token], -1)),
+            log_policy_symbol(t): laurent.generator(LOG + p[token]),
+            divergences[0]: laurent.total(laurent.product(laurent.generator(p[a]), log_ratios[a]) for a in (0, 1)),
+            divergences[1]: laurent.total(
+                laurent.scaled(laurent.product(laurent.generator(q[a]), log_ratios[a]), -1) for a in (0, 1)
+            ),
         }
     return values
 
 
-def _vanishes(residue: Expr) -> bool:
+def _vanishes(residue: Terms) -> bool:
     """Whether the residue is zero as a polynomial in logarithms and roots over rational functions.
 
     That is enough to be zero, whatever relations the logarithms and roots may have.
     """
-    groups: dict[frozenset[tuple[Expr, Expr]], dict[frozenset[tuple[Symbol, int]], Expr]] = {}
-    for term, number in sp.expand(residue).as_coefficients_dict().items():
-        if not number.is_Rational:
-            raise CannotExpress(f"the number {number} is not rational")
-        unknowns, powers = _sorted_factors(term)
-        group = groups.setdefault(frozenset(unknowns.items()), {})
-        key = frozenset(powers.items())
-        group[key] = group.get(key, Integer(0)) + number
-    return all(_cancels(group) for group in groups.values())
+    return all(_cancels(group) for group in _by_unknowns(residue).values())
 
 
-def _sorted_factors(term: Expr) -> tuple[dict[Expr, Expr], dict[Symbol, int]]:
-    """The powers of logarithms and roots in a monomial, and the whole powers of its symbols."""
-    unknowns: dict[Expr, Expr] = {}
-    powers: dict[Symbol, int] = {}
-    for base, power in term.as_powers_dict().items():
-        if base == 1:
-            continue
-        if isinstance(base, log) and base.args[0].is_Symbol and power.is_Integer:
-            unknowns[base] = power
-        elif base.is_Symbol and power.is_Rational:
+def _by_unknowns(residue: Terms) -> dict[Monomial, Terms]:
+    """For each product of logarithms and roots the terms in whole powers of probabilities that it has."""
+    groups: dict[Monomial, Terms] = {}
+    for monomial, number in residue.items():
+        unknowns, powers = [], []
+        for name, power in monomial:
+            if name.startswith(LOG):
+                unknowns.append((name, power))
+                continue
             whole, rest = divmod(power, 1)
-            powers[base] = int(whole)
+            if whole:
+                powers.append((name, whole))
             if rest:
-                unknowns[base] = rest
-        else:
-            raise CannotExpress(f"{base}**{power} is neither a power of a probability nor of its logarithm")
-    return unknowns, powers
+                unknowns.append((name, rest))
+        groups.setdefault(tuple(unknowns), {})[tuple(powers)] = number
+    return groups
 
 
-def _cancels(terms: Mapping[frozenset[tuple[Symbol, int]], Expr]) -> bool:
-    """Whether a sum of numbers times powers of probabilities vanishes."""
-    lowest: dict[Symbol, int] = {}
-    for powers in terms:
-        for symbol, power in powers:
-            lowest[symbol] = min(lowest.get(symbol, 0), power)
-    if not lowest:
-        return all(number == 0 for number in terms.values())
-    free = sorted({_COMPLEMENT.get(symbol, symbol) for symbol in lowest}, key=str)
-    polynomials, *generators = ring(free, QQ)
-    images = dict(zip(free, generators, strict=True))
-    images |= {symbol: 1 - images[_COMPLEMENT[symbol]] for symbol in lowest if symbol in _COMPLEMENT}
-    total = polynomials.zero
-    for key, number in terms.items():
-        exponents = dict(key)
-        summand = polynomials(QQ(int(number.p), int(number.q)))
-        for symbol, low in lowest.items():
-            # times the common denominator; every exponent is 0 or more
-            summand *= images[symbol] ** (exponents.get(symbol, 0) - low)
-        total += summand
-    return not total
+def _cancels(terms: Terms) -> bool:
+    """Whether a sum of numbers times whole powers of probabilities vanishes."""
+    lowest: dict[str, Number] = {}
+    for monomial in terms:
+        for name, power in monomial:
+            lowest[name] = min(lowest.get(name, 0), power)
+    # times the common denominator; every exponent is then 0 or more
+    denominator = tuple((name, -low) for name, low in sorted(lowest.items()) if low)
+    left = {laurent.joined(monomial, denominator): number for monomial, number in terms.items()}
+    for zero in lowest:
+        if zero in _COMPLEMENT:
+            left = laurent.total(_without(zero, monomial, number) for monomial, number in left.items())
+    return not left
 
 
-def _certain_difference(residue: Expr) -> Mapping[Symbol, Expr] | None:
+def _without(zero: str, monomial: Monomial, number: Number) -> Terms:
+    """A term with the probability of token 0 written as 1 minus that of token 1, multiplied out."""
+    powers = dict(monomial)
+    degree = int(powers.pop(zero, 0))
+    if not degree:
+        return {monomial: number}
+    rest = tuple(powers.items())
+    return {
+        laurent.joined(rest, ((_COMPLEMENT[zero], k),) if k else ONE): (-1) ** k * comb(degree, k) * number
+        for k in range(degree + 1)
+    }
+
+
+def _certain_difference(residue: Terms) -> Mapping[str, Fraction] | None:
     """Return probabilities at which the residue, in intervals that round outwards, is certainly not zero."""
     choose = Random(7)
-    symbols = sorted({_COMPLEMENT.get(symbol, symbol) for symbol in residue.free_symbols}, key=str)
+    names = {name.removeprefix(LOG) for monomial in residue for name, _ in monomial}
     for _ in range(3):
-        point: dict[Symbol, Expr] = {symbol: Rational(choose.randint(1, 18), 19) for symbol in symbols}
+        point = {name: Fraction(choose.randint(1, 18), 19) for name in sorted({_COMPLEMENT.get(n, n) for n in names})}
         point |= {zero: 1 - point[one] for zero, one in _COMPLEMENT.items() if one in point}
         enclosed = _enclosed(residue, point)
         if enclosed.a > 0 or enclosed.b < 0:
@@ -224,23 +243,23 @@ def _certain_difference(residue: Expr) -> Mapping[Symbol, Expr] | None:
     return None
 
 
-def _enclosed(expr: Expr, point: Mapping[Symbol, Expr]) -> Any:
-    if expr.is_Symbol:
-        return _enclosed(point[expr], point)
-    if expr.is_Rational:
-        return iv.mpf(int(expr.p)) / int(expr.q)
-    parts = [_enclosed(part, point) for part in expr.args]
-    if expr.is_Add:
-        return sum(parts, iv.mpf(0))
-    if expr.is_Mul:
-        total = iv.mpf(1)
-        for part in parts:
-            total *= part
-        return total
-    if isinstance(expr, log):
-        return iv.log(parts[0])
-    if expr.is_Pow and expr.exp.is_Integer:
-        return parts[0] ** int(expr.exp)
-    if expr.is_Pow and expr.exp.is_Rational:
-        return iv.exp(parts[1] * iv.log(parts[0]))
-    raise CannotExpress(f"no interval for {expr.func.__name__}")
+def _enclosed(residue: Terms, point: Mapping[str, Fraction]) -> Any:
+    """The residue in intervals; what has whole powers only is exact before it is one."""
+    result = iv.mpf(0)
+    for unknowns, terms in _by_unknowns(residue).items():
+        exact = Fraction(0)
+        for monomial, number in terms.items():
+            value = Fraction(number)
+            for name, power in monomial:
+                value *= point[name] ** int(power)
+            exact += value
+        part = _interval(exact)
+        for name, power in unknowns:
+            logarithm = iv.log(_interval(point[name.removeprefix(LOG)]))
+            part *= logarithm ** int(power) if name.startswith(LOG) else iv.exp(_interval(Fraction(power)) * logarithm)
+        result += part
+    return result
+
+
+def _interval(number: Fraction) -> Any:
+    return iv.mpf(number.numerator) / number.denominator
