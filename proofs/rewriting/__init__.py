@@ -107,6 +107,9 @@ def present(theorem: Theorem, seconds: float = 5.0) -> tuple[Step, ...]:
         return ()
 
 
+_SHOWN_ALONE = "the steps only present what another engine decides"
+
+
 def _checked(statement: Statement) -> Finding:
     try:
         trail = _REWRITERS[type(statement)](statement)
@@ -118,10 +121,17 @@ def _checked(statement: Statement) -> Finding:
     if found is not None:
         return found
     if trail.closed:
-        return Finding(Outcome.UNSUPPORTED, detail="the steps only present what another engine decides")
+        return Finding(Outcome.UNSUPPORTED, detail=_SHOWN_ALONE)
     return Finding(
         Outcome.INCONCLUSIVE, detail="the two sides were not brought to one form, and no point tells them apart"
     )
 
 
-REWRITING = TableEngine("rewriting", "named rewrite steps", dict.fromkeys(_REWRITERS, _checked))
+def _searched(statement: Inequality) -> Finding:
+    """Look for a point only: the pieces that are shown are the prover's, and prove nothing here."""
+    return counterexample(statement) or Finding(Outcome.UNSUPPORTED, detail=_SHOWN_ALONE)
+
+
+REWRITING = TableEngine(
+    "rewriting", "named rewrite steps", {**dict.fromkeys(_REWRITERS, _checked), Inequality: _searched}
+)

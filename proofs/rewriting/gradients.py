@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import sympy as sp
 from sympy import Expr
 
-from proofs.rewriting.trail import Trail, audited, without_constants
+from proofs.rewriting.derivatives import partial, slope
+from proofs.rewriting.numbers import certainly_varies
+from proofs.rewriting.trail import Trail, audited, shortest, without_constants
 from proofs.statements import ExpectedGradient, Gradient, SampleGradient, Stationary, Total, undetached
 from proofs.steps import SCORE, Expectation, Nabla, Step
 from proofs.symbols import REWARD, RHO, L, M, P, Q
@@ -13,34 +17,33 @@ from proofs.symbols import REWARD, RHO, L, M, P, Q
 _VARYING = (L, RHO, P, Q, M, REWARD)
 
 
+@lru_cache(maxsize=1024)
 def _in_ratios(expr: Expr) -> Expr:
     """With q = p exp(-L) and m = p / rho, logarithms opened."""
-    opened = sp.expand_log(expr, force=True)
-    return sp.expand_log(
-        opened.subs({sp.log(Q): sp.log(P) - L, sp.log(M): sp.log(P) - sp.log(RHO)}).subs(
-            {Q: P * sp.exp(-L), M: P / RHO}
-        ),
-        force=True,
-    )
+    opened = _logarithms_opened(expr).xreplace({sp.log(Q): sp.log(P) - L, sp.log(M): sp.log(P) - sp.log(RHO)})
+    return _logarithms_opened(opened.xreplace({Q: P * sp.exp(-L), M: P / RHO}))
 
 
+def _logarithms_opened(expr: Expr) -> Expr:
+    return sp.expand_log(expr, force=True) if expr.has(sp.log) else expr
+
+
+@lru_cache(maxsize=1024)
 def _tidy(expr: Expr) -> Expr:
     """The shortest of a few of SymPy's own forms."""
-    forms = (
-        expr,
-        sp.expand(expr),
-        sp.factor_terms(sp.expand(expr)),
-        sp.cancel(expr) if not expr.has(sp.Piecewise) else expr,
-    )
-    return min(forms, key=lambda e: (sp.count_ops(e), len(str(e))))
+    if expr.is_Atom:
+        return expr
+    expanded = sp.expand(expr)
+    cancelled = sp.cancel(expr) if not expr.has(sp.Piecewise) else expr
+    return shortest(expr, expanded, sp.factor_terms(expanded), cancelled)
 
 
 def _coefficient(side: Gradient) -> tuple[list[Step], Expr]:
     """The steps that write one side as E_policy[c s], and c without the terms the score identity drops."""
-    slope = side.slope()
+    exact = _in_ratios(slope(side))
     steps = []
     if side.weight in (P, M):
-        sample = _tidy(_in_ratios(undetached(sp.diff(side.of, P)) * P))
+        sample = _tidy(_in_ratios(undetached(partial(side.of, P)) * P))
         drawn = side.weight
         note = "grad L = s, grad rho = rho s, grad log p = s; what is detached is a number"
         steps.append(Step("chain rule", Expectation(drawn, sample * SCORE), note, Expectation(drawn, Nabla(side.of))))
@@ -48,10 +51,9 @@ def _coefficient(side: Gradient) -> tuple[list[Step], Expr]:
         if drawn == M:
             c = _tidy(sp.expand(sample / RHO))
             steps.append(Step("change of measure", Expectation(P, c * SCORE), "E_sampler[X] = E_policy[X / rho]"))
-        audited(_in_ratios(slope), c, "chain rule")
+        audited(exact, c, "chain rule")
     else:
-        c = _tidy(_in_ratios(slope))
-        audited(_in_ratios(slope), c, "log-derivative")
+        c = audited(exact, _tidy(exact), "log-derivative")
         note = "grad p = p s, and a sum weighted by p is an expectation under the policy"
         before = Nabla(Total(side.of)) if side.weight == 1 else Total(side.weight * Nabla(side.of))
         steps.append(Step("log-derivative", Expectation(P, c * SCORE), note, before))
@@ -79,8 +81,11 @@ def rewrite_expected_gradient(statement: ExpectedGradient) -> Trail:
 
 
 def _settled(expr: Expr) -> Expr:
-    """SymPy's own simplification, from the cheapest on."""
-    for attempt in (sp.expand, sp.cancel, sp.simplify):
+    """SymPy's own simplification, from the cheapest on, unless the expression certainly varies."""
+    expr = sp.expand(expr)
+    if not expr.has(*_VARYING) or certainly_varies(expr, _VARYING):
+        return expr
+    for attempt in (sp.cancel, sp.simplify):
         expr = attempt(expr)
         if not expr.has(*_VARYING):
             return expr
@@ -91,7 +96,7 @@ def rewrite_sample_gradient(statement: SampleGradient) -> Trail:
     """Bring both gradients to one multiple of the score."""
     steps, coefficients = [], []
     for side in (statement.left, statement.right):
-        exact = _in_ratios(undetached(sp.diff(side, P)) * P)
+        exact = _in_ratios(undetached(partial(side, P)) * P)
         c = audited(exact, _tidy(exact), "chain rule")
         coefficients.append(c)
         note = "grad L = s, grad rho = rho s, grad log p = s; what is detached is a number"

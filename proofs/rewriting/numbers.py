@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache, lru_cache
 from math import prod
 from typing import Any, TypeAlias
@@ -177,6 +178,20 @@ def sign(number: Number) -> int:
 def certainly_apart(one: Number, other: Number) -> bool:
     """Whether two intervals have no point in common."""
     return bool(one.b < other.a or other.b < one.a)
+
+
+def certainly_varies(expr: Expr, varying: Iterable[Symbol]) -> bool:
+    """Whether the expression has different numbers at two points that differ in `varying` alone."""
+    names = tuple(varying)
+    constants: dict[Symbol, Number] = dict.fromkeys(expr.free_symbols, exactly(INTERVALS, Fraction(9, 7)))
+    one, other = (
+        constants | {s: exactly(INTERVALS, Fraction(start + i, 19 + i)) for i, s in enumerate(names)}
+        for start in (5, 12)
+    )
+    try:
+        return certainly_apart(*(evaluate(expr, values, INTERVALS) for values in (one, other)))
+    except (CannotExpress, ArithmeticError, ValueError):  # a function without a number at one of the points
+        return False
 
 
 def _tanh(context: Any, x: Number) -> Number:

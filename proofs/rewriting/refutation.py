@@ -17,6 +17,7 @@ from sympy import Expr, Symbol
 
 from proofs.engines.base import CannotExpress
 from proofs.ledger import Finding, Outcome
+from proofs.rewriting.derivatives import partial, slope
 from proofs.rewriting.numbers import INTERVALS, Number, certainly_apart, evaluate, exactly
 from proofs.rewriting.trees import counterexample_of_answers
 from proofs.statements import (
@@ -108,7 +109,7 @@ def _refuted(detail: str, at: Mapping[str, str], scope: str = "this instance") -
 
 
 def _expected_gradient(statement: ExpectedGradient) -> Finding | None:
-    difference = statement.left.slope() - statement.right.slope()
+    difference = slope(statement.left) - slope(statement.right)
     for world in _worlds((difference,)):
         slopes = [evaluate(difference, _token(world, i), INTERVALS) for i in range(_TOKENS)]
         if certainly_apart(slopes[0], slopes[1]):
@@ -119,7 +120,7 @@ def _expected_gradient(statement: ExpectedGradient) -> Finding | None:
 
 
 def _sample_gradient(statement: SampleGradient) -> Finding | None:
-    difference = undetached(P * sp.diff(statement.left - statement.right, P))
+    difference = undetached(P * partial(statement.left - statement.right, P))
     for world in _worlds((difference,)):
         found = evaluate(difference, _token(world, 0), INTERVALS)
         if certainly_apart(found, INTERVALS.mpf(0)):
@@ -155,11 +156,11 @@ def _identity(statement: Identity) -> Finding | None:
 
 
 def _derivative(statement: DerivativeAt) -> Finding | None:
-    slope = sp.diff(statement.expr, statement.variable).subs(statement.variable, statement.point)
-    found = evaluate(slope - statement.value, {}, INTERVALS)
+    there = sp.diff(statement.expr, statement.variable).subs(statement.variable, statement.point)
+    found = evaluate(there - statement.value, {}, INTERVALS)
     if certainly_apart(found, INTERVALS.mpf(0)):
         at = {str(statement.variable): str(statement.point)}
-        return _refuted(f"the derivative is {_short(evaluate(slope, {}, INTERVALS))}", at)
+        return _refuted(f"the derivative is {_short(evaluate(there, {}, INTERVALS))}", at)
     return None
 
 

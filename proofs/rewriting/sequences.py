@@ -18,8 +18,9 @@ import sympy as sp
 from sympy import Add, Basic, Expr, Integer, Mul, Symbol
 
 from proofs.engines.base import CannotExpress
+from proofs.rewriting.derivatives import partial
 from proofs.rewriting.integration import integrated, opened, reach
-from proofs.rewriting.trail import BrokenStep, Trail
+from proofs.rewriting.trail import BrokenStep, Trail, shortest
 from proofs.rewriting.trees import ANSWER, score_symbol, value_of_line
 from proofs.statements import MeanGradient, SequenceGradient, SequenceValue, Surrogate, undetached
 from proofs.steps import Expectation, Nabla, Step
@@ -88,7 +89,7 @@ def _mean(drawn: Symbol, body: Expr) -> Basic:
 
 def _written(surrogate: Callable[[int], Expr], horizon: int, variable_length: bool) -> Expr:
     expr = sp.sympify(surrogate(horizon))
-    return expr if variable_length else expr.subs(LENGTH, horizon)  # answers of fixed length have N = T
+    return expr if variable_length else expr.xreplace({LENGTH: Integer(horizon)})  # answers of fixed length have N = T
 
 
 def _field(expr: Expr, horizon: int) -> Expr:
@@ -96,30 +97,16 @@ def _field(expr: Expr, horizon: int) -> Expr:
     parts = []
     for t in range(horizon):
         log_ratio, rho = token_symbols(t)
-        slope = _partial(expr, log_ratio) + _partial(expr, log_policy_symbol(t)) + rho * _partial(expr, rho)
+        slope = partial(expr, log_ratio) + partial(expr, log_policy_symbol(t)) + rho * partial(expr, rho)
         parts.append(_valued(slope, horizon) * score_symbol(t))
         for name in (divergence_symbol(t), reference_divergence_symbol(t)):
-            parts.append(_valued(_partial(expr, name), horizon) * Nabla(name))
+            parts.append(_valued(partial(expr, name), horizon) * Nabla(name))
     return Add(*parts)
 
 
-@lru_cache(maxsize=16384)
-def _partial(expr: Expr, symbol: Symbol) -> Expr:
-    """The partial derivative; SymPy's own looks again at parts that it has seen."""
-    if expr == symbol:
-        return Integer(1)
-    if symbol not in expr.free_symbols:
-        return Integer(0)
-    if expr.is_Add:
-        return Add(*(_partial(part, symbol) for part in expr.args))
-    if expr.is_Mul:
-        parts = expr.args
-        slopes = (_partial(part, symbol) for part in parts)
-        return Add(*(Mul(*parts[:i], slope, *parts[i + 1 :]) for i, slope in enumerate(slopes) if slope != 0))
-    return expr.diff(symbol)
-
-
 def _valued(expr: Expr, horizon: int) -> Expr:
+    if expr == 0:
+        return expr
     value = undetached(expr)
     if value.free_symbols & {log_policy_symbol(t) for t in range(horizon)}:
         raise CannotExpress("the value of log policy itself, not of a ratio, has no rule")
@@ -131,8 +118,7 @@ def _shortest(expr: Expr) -> Expr:
     if expr.is_Atom:
         return expr
     expanded = sp.expand(expr)
-    forms = (expr, expanded, sp.factor_terms(expanded))
-    return min(forms, key=lambda e: (sp.count_ops(e), len(str(e))))
+    return shortest(expr, expanded, sp.factor_terms(expanded))
 
 
 def _scores(horizon: int) -> Expr:

@@ -13,6 +13,7 @@ import sympy as sp
 from sympy import Expr, Integer
 
 from proofs.engines.base import CannotExpress
+from proofs.rewriting.derivatives import partial, slope
 from proofs.rewriting.trail import Trail, audited
 from proofs.statements import ExpectedGradient, Gradient, SampleGradient, Total, undetached
 from proofs.steps import SCORE, Expectation, Nabla, Step
@@ -55,17 +56,20 @@ def _around(edge: Expr, above: str, below: str) -> tuple[Case, Case]:
 def settled(expr: Expr, case: Case = _EVERYWHERE) -> Expr:
     """Return the expression with every switch decided. Raises CannotExpress where one is not."""
 
-    def decide(node: Expr) -> Expr:
-        if isinstance(node, sp.Min | sp.Max):
-            best = node.args[0]
-            for other in node.args[1:]:
+    if not expr.has(*_SWITCHES):
+        return expr
+    parts = tuple(settled(part, case) for part in expr.args)
+    if isinstance(expr, sp.Min | sp.Max):
+        best = parts[0]
+        for other in dict.fromkeys(parts[1:]):
+            if other != best:
                 larger = _sign(other - best, case) > 0
-                best = other if larger == isinstance(node, sp.Max) else best
-            return best
-        side = _sign(node.args[0], case)
-        return side * node.args[0] if isinstance(node, sp.Abs) else Integer(side)
-
-    return expr.replace(lambda e: isinstance(e, _SWITCHES), decide)
+                best = other if larger == isinstance(expr, sp.Max) else best
+        return best
+    if isinstance(expr, _SWITCHES):
+        side = _sign(parts[0], case)
+        return side * parts[0] if isinstance(expr, sp.Abs) else Integer(side)
+    return expr.func(*parts)
 
 
 def _sign(difference: Expr, case: Case) -> int:
@@ -93,11 +97,12 @@ def rewrite_sample_switches(statement: SampleGradient) -> Trail:
             note = "each minimum and maximum decided by the signs of its symbols"
             steps.append(Step("switch", Nabla(plain), note, before))
             before = None
-        c = undetached(sp.diff(plain, P)) * P
+        c = undetached(partial(plain, P)) * P
         steps.append(Step("chain rule", c * SCORE, _CHAIN, before))
         coefficients.append(c)
     left, right = coefficients
-    closed = sp.simplify(left - right) == 0
+    difference = left - right
+    closed = difference == 0 or sp.simplify(difference) == 0
     if closed and left != right:
         steps.append(Step("algebra", right * SCORE, "the same coefficient", left * SCORE))
     return Trail(tuple(steps), closed)
@@ -108,7 +113,7 @@ def rewrite_expected_switches(statement: ExpectedGradient) -> Trail:
     steps: list[Step] = []
     coefficients = []
     for side in (statement.left, statement.right):
-        exact = undetached(side.weight * sp.diff(side.of, P))
+        exact = slope(side)
         c = audited(exact, sp.powsimp(sp.expand(exact)), "chain rule")
         steps += _written(side, c)
         coefficients.append(c)

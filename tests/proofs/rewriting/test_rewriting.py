@@ -10,8 +10,9 @@ from proofs.ledger import Outcome
 from proofs.report.claims import NORMAL
 from proofs.rewriting import REWRITING, BrokenStep, present
 from proofs.rewriting import sequences as answers
+from proofs.rewriting.derivatives import partial
 from proofs.rewriting.integration import integrated, reach
-from proofs.rewriting.numbers import DIGITS, INTERVALS, evaluate, exactly
+from proofs.rewriting.numbers import DIGITS, INTERVALS, certainly_varies, evaluate, exactly
 from proofs.rewriting.refutation import counterexample
 from proofs.rewriting.sequences import rewrite_answers
 from proofs.rewriting.switches import settled
@@ -253,6 +254,39 @@ def test_a_derivative_is_not_said_to_equal_its_value_at_a_point():
             slope, value = present(one)
             assert slope.before.doit().equals(slope.after)
             assert value.before.doit() == value.after == one.statement.value
+
+
+def test_derivatives_are_those_of_sympy():
+    for one in [*catalogue(), *false_statements()]:
+        for expr, symbols in _differentiated(one.statement):
+            for symbol in symbols:
+                assert sp.expand(partial(expr, symbol) - sp.diff(expr, symbol)) == 0, (one.id, symbol)
+
+
+def _differentiated(statement):
+    if isinstance(statement, ExpectedGradient):
+        return [(side.of, [P]) for side in (statement.left, statement.right)]
+    if isinstance(statement, SampleGradient):
+        return [(side, [P]) for side in (statement.left, statement.right)]
+    if isinstance(statement, SequenceGradient):
+        sides = [sp.sympify(side(2)) for side in (statement.left, statement.right)]
+        return [(side, sorted(side.free_symbols, key=str)) for side in sides]
+    return []
+
+
+def test_what_certainly_varies():
+    assert certainly_varies(L + P, (L, P))
+    assert not certainly_varies(P * exp(-log(P)), (P,))
+    assert not certainly_varies(Q, (P,))
+    assert not certainly_varies(sp.zeta(P), (P,))  # no number, so nothing is certain
+    assert not certainly_varies(log(P - 1), (P,))
+
+
+def test_an_expression_is_evaluated_part_by_part_with_what_is_detached_held():
+    here, there = {P: DIGITS.mpf(2)}, {P: DIGITS.mpf(3)}
+    assert evaluate(P * sg(P**2) + sg(sg(P)), here, DIGITS, there) == 2 * 9 + 3
+    assert evaluate(P * sg(P**2), here, DIGITS) == 8
+    assert evaluate(sg(P), here, DIGITS, there) == 3
 
 
 def test_steps_are_steps():
