@@ -1,4 +1,4 @@
-"""Every planted fault is found, and no twin and no correct loss is accused (expectations: tests/oracle/planted)."""
+"""Every planted fault is found, and no twin and no correct loss is accused (expectations: oracle/selftest)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from oracle.case import Options
 from oracle.claims import parse_claim
 from oracle.judge import judge_binding
 from oracle.records import ObjectiveRecord, Verdict
+from oracle.selftest import CORRECT, PAIRS
+from oracle.selftest.record import Correct, Expect, Pair, Subject
 from oracle.subject.binding import bind
 from oracle.subject.target import Target
 from tests.oracle.judging import failed, unknown_theorems, verdict
-from tests.oracle.planted import CORRECT, PAIRS
-from tests.oracle.planted.record import Correct, Expect, Pair, Subject
 
 
 def agrees(record: ObjectiveRecord | None, expected: Expect) -> bool:

@@ -1,4 +1,4 @@
-"""Losses with one planted fault each, their correct twins, and losses without a fault."""
+"""The permanent catalogue: losses with one planted fault each, their correct twins, and losses without a fault."""
 
 from __future__ import annotations
 
