@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import lcm
 
 import sympy as sp
@@ -21,7 +22,7 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanFunction
 
 from proofs.engines.base import CannotExpress
-from proofs.statements import DK, K, undetached
+from proofs.statements import DK, K, sg, undetached
 
 SWITCHES = (sp.Min, sp.Max, sp.Abs, sp.sign, sp.Heaviside)
 _HYPERBOLIC = (sp.sinh, sp.cosh, sp.tanh, sp.coth)
@@ -32,13 +33,14 @@ class Unknown:
     """A name, and what it stands for.
 
     `kind` is "log", "exp", "root" or "function"; `argument` is what that is of, with unknowns in it;
-    a root is the `degree`-th.
+    a root is the `degree`-th, and `function` the name of an arbitrary one.
     """
 
     symbol: Symbol
     kind: str
     argument: Expr
     degree: int = 1
+    function: str = ""
 
 
 class Abstraction:
@@ -48,19 +50,24 @@ class Abstraction:
         self.unknowns: dict[Symbol, Unknown] = {}
         self._named: dict[object, Symbol] = {}
         self._degrees: dict[Expr, int] = {}
+        self._grown = False
+        self._walked: dict[Expr, Expr] = {}
 
     def read(self, *exprs: Expr) -> tuple[Expr, ...]:
         """Return the expressions with unknowns in them; raises CannotExpress for other functions.
 
         To be called once, with all expressions that share the unknowns.
         """
-        plain = [undetached(sp.sympify(e)) for e in exprs]
-        plain = [without_hyperbolic(e) for e in plain]
-        for _ in range(2):  # first to learn which roots there are, so that all are powers of one
-            self.unknowns.clear()
-            self._named.clear()
-            read = tuple(self._walk(e) for e in plain)
-        return read
+        plain = [without_hyperbolic(sp.sympify(e)) for e in exprs]
+        read = self._pass(plain)
+        # what was learnt of roots on the way: all are to be powers of one
+        return self._pass(plain) if self._grown else read
+
+    def _pass(self, plain: Sequence[Expr]) -> tuple[Expr, ...]:
+        self.unknowns.clear()
+        self._named.clear()
+        self._walked.clear()
+        return tuple(self._walk(e) for e in plain)
 
     def depends_on(self, symbols: Sequence[Symbol]) -> set[Symbol]:
         """Return these symbols and the unknowns whose argument has one of them."""
@@ -71,16 +78,24 @@ class Abstraction:
         return found
 
     def _walk(self, e: Expr) -> Expr:
-        if e is sp.E:
-            return self._exponential_term(Integer(1), Integer(1))
         if e.is_Symbol or e.is_Rational:
             return e
+        found = self._walked.get(e)
+        if found is None:
+            found = self._walked[e] = self._read(e)
+        return found
+
+    def _read(self, e: Expr) -> Expr:
+        if e is sp.E:
+            return self._exponential_term(Integer(1), Integer(1))
         if isinstance(e, sp.log):
             return self._logarithm(e.args[0])
         if isinstance(e, sp.exp):
             return self._exponential(e.args[0])
         if isinstance(e, sp.Pow):
-            return self._power(e.base, e.exp)
+            return self._power(undetached(e.base), e.exp)
+        if isinstance(e, sg):
+            return self._walk(e.args[0])
         if isinstance(e, K | DK | AppliedUndef):
             if len(e.args) != 1:
                 raise CannotExpress(f"{e.func} of several arguments")
@@ -100,7 +115,7 @@ class Abstraction:
             positive = kind in ("exp", "root") or None
             symbol = Symbol(short or f"{name or kind}_of_{number}", real=True, positive=positive)
             self._named[identity] = symbol
-            self.unknowns[symbol] = Unknown(symbol, kind, argument, degree)
+            self.unknowns[symbol] = Unknown(symbol, kind, argument, degree, name)
         return self._named[identity]
 
     def _power(self, base: Expr, exponent: Expr) -> Expr:
@@ -113,7 +128,7 @@ class Abstraction:
         return self._root(self._walk(base), exponent)
 
     def _root(self, base: Expr, exponent: Expr) -> Expr:
-        degree = self._degrees[base] = lcm(self._degrees.get(base, 1), int(exponent.q))
+        degree = self._degree(base, int(exponent.q))
         if degree == 1:
             return base**exponent
         return self._unknown("root", base, degree=degree) ** (exponent * degree)
@@ -121,7 +136,7 @@ class Abstraction:
     def _logarithm(self, x: Expr) -> Expr:
         """Positive factors apart; what is left is positive as a whole, since the logarithm is real."""
         result, rest = Integer(0), Integer(1)
-        for factor in sp.Mul.make_args(_factored(x)):
+        for factor in sp.Mul.make_args(_factored(undetached(x))):
             base, power = (factor.base, factor.exp) if isinstance(factor, sp.Pow) else (factor, Integer(1))
             if isinstance(factor, sp.exp):
                 result += self._walk(factor.args[0])
@@ -156,12 +171,21 @@ class Abstraction:
         if rest == 1:  # numbers: each one an unknown of its own, lest a high power of one be taken
             return self._unknown("exp", abs(number)) ** sp.sign(number)
         key = sp.exp(rest, evaluate=False)
-        degree = self._degrees[key] = lcm(self._degrees.get(key, 1), int(number.q))
+        degree = self._degree(key, int(number.q))
         return self._unknown("exp", rest / degree) ** (number * degree)
+
+    def _degree(self, of: Expr, wanted: int) -> int:
+        """The least common multiple of the degrees of roots of one thing that were met."""
+        known = self._degrees.get(of, wanted)
+        self._degrees[of] = lcm(known, wanted)
+        self._grown = self._grown or self._degrees[of] != known
+        return self._degrees[of]
 
 
 def without_hyperbolic(e: Expr) -> Expr:
     """Return the expression with sinh and the like written in exponentials; powers stay powers."""
+    if not e.has(*_HYPERBOLIC):
+        return e
     return e.replace(lambda part: isinstance(part, _HYPERBOLIC), lambda part: part.rewrite(sp.exp))
 
 
@@ -169,6 +193,7 @@ def _is_condition(e: object) -> bool:
     return isinstance(e, (Relational, BooleanFunction, ExprCondPair))
 
 
+@lru_cache(maxsize=4096)
 def _factored(x: Expr) -> Expr:
     """A sum as a product of what it factors into, once its fractions have a common denominator."""
     parts = []

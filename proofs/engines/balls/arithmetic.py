@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
@@ -16,7 +16,7 @@ from proofs.statements import DK, K, sg
 Ball = Any
 """flint.arb; flint ships no types."""
 DIGITS = 6
-_PRECISIONS = (64, 256, 1024)
+PRECISIONS = (64, 256, 1024)
 
 
 class Unsure(Exception):
@@ -56,12 +56,12 @@ def rational(value: Expr) -> Ball:
     return arb(int(value.p)) / int(value.q)
 
 
-def sign(e: Expr, point: Mapping[Symbol, Expr]) -> int | None:
+def sign(e: Expr, point: Mapping[Symbol, Expr], precisions: Sequence[int] = PRECISIONS) -> int | None:
     """Return 1 or -1 if the expression's sign at a rational point is certain, else None."""
-    for bits in _PRECISIONS:
+    for bits in precisions:
         with precision(bits):
             try:
-                value = ball(e, {s: rational(sp.Rational(v)) for s, v in point.items()})
+                value = ball(e, {s: rational(v) for s, v in point.items()})
             except Unsure:
                 continue
             if value > 0:
@@ -84,29 +84,37 @@ def _evaluate(e: Expr, known: dict[Expr, Ball]) -> Ball:
 
 
 def _computed(e: Expr, known: dict[Expr, Ball]) -> Ball:
-    from flint import arb
-
     if e.is_Rational:
         return rational(e)
+    if e.is_Add or e.is_Mul:
+        total = _evaluate(e.args[0], known)
+        for part in e.args[1:]:
+            value = _evaluate(part, known)
+            total = total + value if e.is_Add else total * value
+        return total
+    if e.is_Pow:
+        return _power(e, known)
+    if isinstance(e, sg):
+        return _evaluate(e.args[0], known)
+    return _other(e, known)
+
+
+def _other(e: Expr, known: dict[Expr, Ball]) -> Ball:
+    """Numbers, functions and switches."""
+    from flint import arb
+
     if e is sp.E:
         return arb(1).exp()
     if e is sp.pi:
         return arb.pi()
     if e.is_Symbol:
         raise CannotExpress(f"{e} has no value")
-    if isinstance(e, sp.Add | sp.Mul):
-        total = _evaluate(e.args[0], known)
-        for part in e.args[1:]:
-            value = _evaluate(part, known)
-            total = total + value if isinstance(e, sp.Add) else total * value
-        return total
-    if isinstance(e, sp.Pow):
-        return _power(e, known)
-    if isinstance(e, sg):
-        return _evaluate(e.args[0], known)
     if isinstance(e, sp.Piecewise):
         return _piecewise(e, known)
     parts = [_evaluate(part, known) for part in e.args]
+    for kind, method in _FUNCTIONS:
+        if isinstance(e, kind):
+            return method(parts[0])
     if isinstance(e, sp.Min | sp.Max):
         return _extreme(isinstance(e, sp.Max), parts)
     if isinstance(e, sp.sign | sp.Heaviside):
@@ -114,9 +122,6 @@ def _computed(e: Expr, known: dict[Expr, Ball]) -> Ball:
             raise Unsure(f"the sign of {e.args[0]}")
         below = -1 if isinstance(e, sp.sign) else 0
         return arb(1) if parts[0] > 0 else arb(below)
-    for kind, method in _FUNCTIONS:
-        if isinstance(e, kind):
-            return method(parts[0])
     raise CannotExpress(f"{type(e).__name__} in ball arithmetic")
 
 

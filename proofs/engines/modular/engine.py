@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-import sympy as sp
 from sympy import Dummy, Expr, Symbol
 
 from proofs.engines.abstraction import Abstraction
@@ -20,9 +19,11 @@ from proofs.engines.base import TableEngine
 from proofs.engines.modular.field import Element, Zero, add, multiply, negative, total
 from proofs.engines.modular.trees import sequence_difference, sequence_means_agree
 from proofs.engines.modular.world import ONES, World, world
+from proofs.engines.slopes import derivative
 from proofs.ledger import Finding, Outcome
 from proofs.statements import (
     ExpectedGradient,
+    Gradient,
     Identity,
     SampleGradient,
     SequenceGradient,
@@ -65,13 +66,17 @@ def _in_logits(drawn: World, slope: Element) -> Element:
     return multiply(p, add(slope, negative(mean)))
 
 
+def _slope(gradient: Gradient) -> Expr:
+    return gradient.weight * derivative(gradient.of, P)
+
+
 def _expected(drawn: World, statement: ExpectedGradient) -> tuple[bool, bool]:
-    (left, right), plain = _read(drawn, [statement.left.slope(), statement.right.slope()])
+    (left, right), plain = _read(drawn, [_slope(statement.left), _slope(statement.right)])
     return _same(drawn, _in_logits(drawn, left), _in_logits(drawn, right)), plain
 
 
 def _sample(drawn: World, statement: SampleGradient) -> tuple[bool, bool]:
-    sides = [undetached(sp.diff(side, P)) for side in (statement.left, statement.right)]
+    sides = [derivative(side, P) for side in (statement.left, statement.right)]
     (left, right), plain = _read(drawn, sides)
     return _same(drawn, left, right), plain
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
 from itertools import product
+from math import prod
 
-import numpy as np
 import sympy as sp
 from sympy import Expr, Integer, Symbol, log
 
-from proofs.engines.abstraction import Abstraction
+from proofs.engines.abstraction import Abstraction, Unknown
 from proofs.engines.base import CannotExpress
-from proofs.engines.modular.field import Element, add, multiply, negative, power
+from proofs.engines.modular.field import PRIME
+from proofs.engines.modular.rows import Row, Rows, powers, times
 from proofs.engines.modular.world import World
-from proofs.statements import SequenceGradient, SequenceValue, Surrogate, undetached
+from proofs.statements import DK, K, SequenceGradient, SequenceValue, Surrogate, sg
 from proofs.symbols import (
     LENGTH,
     M,
@@ -26,7 +30,7 @@ from proofs.symbols import (
 
 Answer = tuple[int, ...]
 _END = 0
-Gradient = dict[Answer, list[int]]
+Gradient = dict[Answer, Row]
 """For each node, the coefficient of each token's dp."""
 
 
@@ -35,23 +39,43 @@ def sequence_difference(statement: SequenceGradient, horizon: int, size: int, se
 
     The dp of a node sum to zero, so two gradients agree if their difference is one number on its tokens.
     """
-    tree = _Tree(size, seed)
+    tree = _tree(size, seed)
     variable = statement.variable_length
     left = tree.gradient(statement.left, statement.left_drawn_from, horizon, variable)
     right = tree.gradient(statement.right, statement.right_drawn_from, horizon, variable)
-    for node in left:
-        differences = {add(a, negative(b)) for a, b in zip(left[node], right[node], strict=True)}
-        if len(differences) > 1:
-            return False
-    return True
+    return all(len({(a - b) % PRIME for a, b in zip(row, right[node], strict=True)}) == 1 for node, row in left.items())
 
 
 def sequence_means_agree(statement: SequenceValue, horizon: int, size: int, seed: int) -> bool:
     """Whether both means are the same number on a random tree."""
-    tree = _Tree(size, seed)
+    tree = _tree(size, seed)
     variable = statement.variable_length
     left = tree.mean(statement.left, statement.left_drawn_from, horizon, variable)
     return left == tree.mean(statement.right, statement.right_drawn_from, horizon, variable)
+
+
+@dataclass(frozen=True)
+class _Node:
+    """The next token after one prefix: by distribution, probabilities that sum to 1."""
+
+    probabilities: Mapping[Symbol, Row]
+    log_ratios: Row
+    """log(p/q) of each token."""
+
+    @cached_property
+    def ratios(self) -> Row:
+        """q/p of each token."""
+        return times(self.probabilities[Q], powers(self.probabilities[P], -1))
+
+    @cached_property
+    def divergence(self) -> int:
+        """KL(policy||reference)."""
+        return sum(p * x for p, x in zip(self.probabilities[P], self.log_ratios, strict=True)) % PRIME
+
+    @cached_property
+    def reference_divergence(self) -> int:
+        """KL(reference||policy)."""
+        return -sum(q * x for q, x in zip(self.probabilities[Q], self.log_ratios, strict=True)) % PRIME
 
 
 class _Tree:
@@ -60,141 +84,173 @@ class _Tree:
     def __init__(self, size: int, seed: int) -> None:
         self.size = size
         self.world = World(1, seed)
+        self._nodes: dict[Answer, _Node] = {}
 
-    def probability(self, who: Symbol, prefix: Answer, token: int) -> int:
-        """A node's probabilities sum to 1."""
-        if token < self.size - 1:
-            return self.world.constant(("probability", who, prefix, token))
-        others: Element = 0
-        for other in range(self.size - 1):
-            others = add(others, self.probability(who, prefix, other))
-        return int(add(1, negative(others)))
+    def node(self, prefix: Answer) -> _Node:
+        """Return the node after this prefix."""
+        if prefix not in self._nodes:
+            rows = {who: self._row(who, prefix) for who in (P, Q, M)}
+            logs = {who: [self.world.constant(("log", 1, x)) for x in rows[who]] for who in (P, Q)}
+            ratios = [(a - b) % PRIME for a, b in zip(logs[P], logs[Q], strict=True)]
+            self._nodes[prefix] = _Node(rows, ratios)
+        return self._nodes[prefix]
 
-    def logarithm(self, who: Symbol, prefix: Answer, token: int) -> int:
-        return self.world.constant(("logarithm", who, prefix, token))
-
-    def log_ratio(self, prefix: Answer, token: int) -> int:
-        return int(add(self.logarithm(P, prefix, token), negative(self.logarithm(Q, prefix, token))))
-
-    def divergence(self, who: Symbol, prefix: Answer) -> int:
-        """KL(policy||reference) at a node, or KL(reference||policy) if `who` is the reference."""
-        result: Element = 0
-        for a in range(self.size):
-            result = add(result, multiply(self.probability(who, prefix, a), self.log_ratio(prefix, a)))
-        return int(result if who == P else negative(result))
+    def _row(self, who: Symbol, prefix: Answer) -> Row:
+        drawn = [self.world.constant(("probability", who, prefix, a)) for a in range(self.size - 1)]
+        return [*drawn, (1 - sum(drawn)) % PRIME]
 
     def mean(self, surrogate: Surrogate, drawn_from: Symbol, horizon: int, variable: bool) -> int:
         """Sum over all answers of their chance times the value."""
-        result: Element = 0
-        value = undetached(sp.sympify(surrogate(horizon)))
+        result = 0
+        value = sp.sympify(surrogate(horizon))
         for length in range(1 if variable else horizon, horizon + 1):
-            answers = self._answers(length, horizon, variable)
+            answers = _answers(self.size, length, horizon, variable)
             if answers:
-                (values,) = self._evaluated([value], answers, horizon)
-                for answer, x in zip(answers, values, strict=True):
-                    result = add(result, multiply(self._chance(drawn_from, answer), int(x)))
-        return int(result)
-
-    def _chance(self, who: Symbol, answer: Answer) -> int:
-        chance: Element = 1
-        for t, a in enumerate(answer):
-            chance = multiply(chance, self.probability(who, answer[:t], a))
-        return int(chance)
+                read, _, values = self._read(value, answers, horizon)
+                chances = self._chances(drawn_from, answers)
+                result += sum(chance * x for chance, x in zip(chances, values.value(read), strict=True))
+        return result % PRIME
 
     def gradient(self, surrogate: Surrogate, drawn_from: Symbol, horizon: int, variable: bool) -> Gradient:
         """Sum over all answers of their chance times what moving each node does to them."""
-        result: Gradient = {}
+        rows: Gradient = {}
+        value = _apart(sp.sympify(surrogate(horizon)), horizon)
         for length in range(1 if variable else horizon, horizon + 1):
-            answers = self._answers(length, horizon, variable)
-            if not answers:
-                continue
-            parts = self._slopes(sp.sympify(surrogate(horizon)), answers, horizon)
-            for i, answer in enumerate(answers):
-                chance = self._chance(drawn_from, answer)
-                for t, a in enumerate(answer):
-                    slopes = [multiply(chance, int(parts[t][part][i])) for part in range(3)]
-                    self._enter(result, answer[:t], a, slopes)
-        return result
+            answers = _answers(self.size, length, horizon, variable)
+            if answers:
+                slopes = self._slopes(value, answers, horizon)
+                chances = self._chances(drawn_from, answers)
+                for t in range(length):
+                    self._enter(rows, t, slopes, answers, chances)
+        return rows
 
-    def _enter(self, result: Gradient, node: Answer, token: int, slopes: list[int]) -> None:
-        """By the token's own score, by KL(policy||reference) and by KL(reference||policy) of the node."""
-        row = result.setdefault(node, [0] * self.size)
-        by_token, by_policy, by_reference = slopes
-        row[token] = int(add(row[token], multiply(by_token, power(self.probability(P, node, token), -1))))
-        for a in range(self.size):
-            if by_policy:
-                row[a] = int(add(row[a], multiply(by_policy, self.log_ratio(node, a))))
-            if by_reference:
-                share = multiply(self.probability(Q, node, a), power(self.probability(P, node, a), -1))
-                row[a] = int(add(row[a], negative(multiply(by_reference, share))))
+    def _enter(
+        self, rows: Gradient, t: int, slopes: Mapping[Symbol, Row], answers: Sequence[Answer], chances: Row
+    ) -> None:
+        """By the token's own p, by KL(policy||reference) and by KL(reference||policy) of the node."""
+        nothing = [0] * len(answers)
+        by_token = times(chances, slopes.get(_at(P, t), nothing))
+        forward = slopes.get(divergence_symbol(t))
+        backward = slopes.get(reference_divergence_symbol(t))
+        for i, answer in enumerate(answers):
+            node, prefix = self.node(answer[:t]), answer[:t]
+            row = rows.setdefault(prefix, [0] * self.size)
+            row[answer[t]] += by_token[i]
+            if forward is not None:
+                row[:] = [x + chances[i] * forward[i] * y for x, y in zip(row, node.log_ratios, strict=True)]
+            if backward is not None:
+                row[:] = [x - chances[i] * backward[i] * y for x, y in zip(row, node.ratios, strict=True)]
 
-    def _answers(self, length: int, horizon: int, variable: bool) -> list[Answer]:
-        """Token 0 ends an answer, where they have various lengths."""
-        every = product(range(self.size), repeat=length)
-        if not variable:
-            return list(every)
-        return [y for y in every if _END not in y[:-1] and (y[-1] == _END or length == horizon)]
+    def _chances(self, who: Symbol, answers: Sequence[Answer]) -> Row:
+        """The chance of each answer, which the nodes on its way make."""
+        return [prod(self.node(y[:t]).probabilities[who][a] for t, a in enumerate(y)) % PRIME for y in answers]
 
-    def _slopes(self, surrogate: Expr, answers: list[Answer], horizon: int) -> list[list[Element]]:
-        """For each position, by log policy of its token and by the node's divergences; one value an answer."""
-        exprs: list[Expr] = []
-        for t in range(len(answers[0])):
-            log_ratio, ratio = token_symbols(t)
-            by_token = sp.diff(surrogate, log_ratio) + sp.diff(surrogate, log_policy_symbol(t))
-            exprs.append(by_token + ratio * sp.diff(surrogate, ratio))
-            exprs += [sp.diff(surrogate, of(t)) for of in (divergence_symbol, reference_divergence_symbol)]
-        found = self._evaluated([undetached(e) for e in exprs], answers, horizon)
-        return [found[i : i + 3] for i in range(0, len(found), 3)]
+    def _slopes(self, value: Expr, answers: Sequence[Answer], horizon: int) -> dict[Symbol, Row]:
+        """The slopes of a value by each position's p, logarithms included, and by the nodes' divergences."""
+        read, unknowns, values = self._read(value, answers, horizon)
+        rates = {u.symbol: self._rate(u, values) for u in unknowns}
+        return values.slopes(read, unknowns, rates)
 
-    def _evaluated(self, exprs: list[Expr], answers: list[Answer], horizon: int) -> list[Element]:
-        """The expressions on answers of one length; after the end L = 0, rho = 1 and the divergences are 0."""
-        length = len(answers[0])
-        written: dict[Symbol, Expr] = {LENGTH: Integer(length)}
-        for t in range(horizon):
-            log_ratio, ratio = token_symbols(t)
-            policy, forward, backward = log_policy_symbol(t), divergence_symbol(t), reference_divergence_symbol(t)
-            if t >= length:
-                written |= dict.fromkeys((log_ratio, policy, forward, backward), Integer(0)) | {ratio: Integer(1)}
-                continue
-            p, q, m = (_at(who, t) for who in (P, Q, M))
-            written |= {log_ratio: log(p) - log(q), ratio: p / m, policy: log(p)}
+    def _read(self, value: Expr, answers: Sequence[Answer], horizon: int) -> tuple[Expr, list[Unknown], Rows]:
+        """The value as a rational expression, its unknowns, and both on answers of one length."""
         abstraction = Abstraction()
-        read = abstraction.read(*(e.xreplace(written) for e in exprs))
-        values = self._values(abstraction, {s for e in read for s in e.free_symbols}, answers)
-        return [_spread(self.world.evaluate(e, values), len(answers)) for e in read]
+        (read,) = abstraction.read(value.xreplace(_written(len(answers[0]), horizon)))
+        unknowns = list(abstraction.unknowns.values())
+        symbols = read.free_symbols.union(*(u.argument.free_symbols for u in unknowns))
+        values = Rows(self._known(answers), len(answers))
+        for symbol in sorted(symbols - set(values.values) - set(abstraction.unknowns), key=str):
+            values.values[symbol] = [self.world.constant(symbol)] * len(answers)
+        for unknown in unknowns:
+            values.values[unknown.symbol] = self._drawn(unknown, values)
+        return read, unknowns, values
 
-    def _values(self, abstraction: Abstraction, symbols: set[Symbol], answers: list[Answer]) -> dict[Symbol, Element]:
-        values: dict[Symbol, Element] = {}
-        known: dict[Symbol, list[int]] = {}
+    def _known(self, answers: Sequence[Answer]) -> dict[Symbol, Row]:
+        """What is drawn at the nodes; what counts as a number to the gradient has the same value."""
+        values: dict[Symbol, Row] = {}
         for t in range(len(answers[0])):
+            steps = [(self.node(y[:t]), y[t]) for y in answers]
             for who in (P, Q, M):
-                known[_at(who, t)] = [self.probability(who, y[:t], y[t]) for y in answers]
-                logs = [self.logarithm(who, y[:t], y[t]) for y in answers]
-                values |= {
-                    u.symbol: np.array(logs, dtype=np.uint64)
-                    for u in abstraction.unknowns.values()
-                    if u.kind == "log" and u.argument == _at(who, t)
-                }
-            known[divergence_symbol(t)] = [self.divergence(P, y[:t]) for y in answers]
-            known[reference_divergence_symbol(t)] = [self.divergence(Q, y[:t]) for y in answers]
-        values |= {s: np.array(row, dtype=np.uint64) for s, row in known.items()}
-        for symbol in sorted(symbols - set(values) - set(abstraction.unknowns), key=str):
-            values[symbol] = self.world.constant(symbol)
-        for unknown in abstraction.unknowns.values():
-            if unknown.kind == "root":
-                raise CannotExpress("a root of a ratio, which a finite field may not have")
-            if unknown.symbol not in values:
-                argument = _spread(self.world.evaluate(unknown.argument, values), len(answers))
-                # one number for one argument, on whichever answers it occurs
-                name = (unknown.kind, unknown.degree, unknown.symbol.name.rpartition("_of_")[0])
-                drawn = [self.world.constant((name, int(x))) for x in argument]
-                values[unknown.symbol] = np.array(drawn, dtype=np.uint64)
+                values[_at(who, t)] = [node.probabilities[who][a] for node, a in steps]
+            values[divergence_symbol(t)] = [node.divergence for node, _ in steps]
+            values[reference_divergence_symbol(t)] = [node.reference_divergence for node, _ in steps]
+            for symbol in (_at(P, t), divergence_symbol(t), reference_divergence_symbol(t)):
+                values[_detached(symbol)] = values[symbol]
         return values
 
+    def _drawn(self, unknown: Unknown, values: Rows) -> Row:
+        """One number for one argument, on whichever answers it occurs; logarithms of probabilities too."""
+        if unknown.kind == "root":
+            raise CannotExpress("a root of a ratio, which a finite field may not have")
+        return [self.world.constant((_name(unknown), unknown.degree, x)) for x in values.value(unknown.argument)]
 
+    def _rate(self, unknown: Unknown, values: Rows) -> Row:
+        """The slope of an unknown by its argument."""
+        if unknown.kind == "exp":
+            return values.values[unknown.symbol]
+        argument = values.value(unknown.argument)
+        if unknown.kind == "log":
+            return powers(argument, -1)
+        slope = {K.__name__: DK.__name__}.get(_name(unknown), f"{_name(unknown)}'")
+        return [self.world.constant((slope, unknown.degree, x)) for x in argument]
+
+
+def _name(unknown: Unknown) -> str:
+    """Which function it is a value of."""
+    return unknown.function or unknown.kind
+
+
+@cache
+def _tree(size: int, seed: int) -> _Tree:
+    return _Tree(size, seed)
+
+
+@cache
+def _answers(size: int, length: int, horizon: int, variable: bool) -> list[Answer]:
+    """Token 0 ends an answer, where they have various lengths."""
+    every = product(range(size), repeat=length)
+    if not variable:
+        return list(every)
+    return [y for y in every if _END not in y[:-1] and (y[-1] == _END or length == horizon)]
+
+
+@cache
 def _at(who: Symbol, t: int) -> Symbol:
     return Symbol(f"{who}{t}", positive=True)
 
 
-def _spread(value: Element, count: int) -> Element:
-    return np.full(count, value, dtype=np.uint64) if isinstance(value, int) else value
+@cache
+def _detached(symbol: Symbol) -> Symbol:
+    return Symbol(f"{symbol}_detached", **symbol.assumptions0)
+
+
+@cache
+def _written(length: int, horizon: int) -> dict[Symbol, Expr]:
+    """What the symbols are on answers of a length; after the end L = 0, rho = 1 and the divergences are 0."""
+    written: dict[Symbol, Expr] = {LENGTH: Integer(length)}
+    for t in range(horizon):
+        log_ratio, ratio = token_symbols(t)
+        policy, forward, backward = log_policy_symbol(t), divergence_symbol(t), reference_divergence_symbol(t)
+        if t >= length:
+            values = dict.fromkeys((log_ratio, policy, forward, backward), Integer(0)) | {ratio: Integer(1)}
+            written |= values | {_detached(s): x for s, x in values.items()}
+            continue
+        p, q, m = (_at(who, t) for who in (P, Q, M))
+        for own, number in ((p, False), (_detached(p), True)):
+            values = {log_ratio: log(own) - log(q), ratio: own / m, policy: log(own)}
+            written |= {_detached(s): x for s, x in values.items()} if number else values
+    return written
+
+
+@cache
+def _numbers(horizon: int) -> dict[Symbol, Symbol]:
+    """The symbols that move, as numbers to the gradient."""
+    of = (divergence_symbol, reference_divergence_symbol, log_policy_symbol)
+    moving = [s for t in range(horizon) for s in (*token_symbols(t), *(symbol(t) for symbol in of))]
+    return {s: _detached(s) for s in moving}
+
+
+def _apart(value: Expr, horizon: int) -> Expr:
+    """The value with symbols of their own in what is detached."""
+    if not value.has(sg):
+        return value
+    return value.replace(sg, lambda x: x.xreplace(_numbers(horizon)))

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 
-from sympy import Expr, Rational, Symbol
+from sympy import Expr, Symbol
 
 from proofs.engines.base import CannotExpress
 from proofs.engines.smt.goals import Goal
 from proofs.engines.smt.obligations import FACTS, lemma_scripts, scope_of
+from proofs.engines.smt.points import failing, guessed
 from proofs.engines.smt.problems import BUILDERS, problem_of
 from proofs.engines.smt.process import Process
 from proofs.engines.smt.solvers import SAT, UNSAT, Model, Solver, missing
 from proofs.engines.smt.terms import name_of, number
 from proofs.ledger import UNSUPPORTED, Finding, Outcome
 from proofs.patience import TimeIsUp, at_most
-from proofs.statements import DK, ExpectedGradient, K, Lemma, Stationary
+from proofs.statements import ExpectedGradient, Lemma, Stationary
 from proofs.theorem import Theorem
 
 _SECONDS = 30.0
-_NUDGES = 3
 
 
 @dataclass(frozen=True)
@@ -73,8 +72,7 @@ class SmtEngine:
             return Finding(Outcome.INCONCLUSIVE, detail="the facts about sums were not proved")
         for part in problem.goals:
             # a solver may look for a model far longer than for a contradiction, and past its time limit
-            points = () if part.has_roots else _points(part, {})
-            guess = next((p for p in points if _fails_at(part, p)), None)
+            guess = guessed(part)
             if guess is not None and self.ask(_at(part.script_within, guess)).verdict == SAT:
                 return _refuted(guess)
             answer = self.ask(part.script)
@@ -92,7 +90,7 @@ class SmtEngine:
             if again.verdict == UNSAT:
                 return Finding(Outcome.INCONCLUSIVE, detail="the only models are outside of the probabilities' range")
             model = again.model if again.verdict == SAT else {}
-        point = next((p for p in _points(part, model) if _fails_at(part, p)), None)
+        point = failing(part, model)
         if point is None:
             return Finding(Outcome.INCONCLUSIVE, detail="a model of the abstraction, which no real point is seen to be")
         return _refuted(point)
@@ -121,43 +119,6 @@ def _facts_hold(engine: SmtEngine) -> bool:
     if engine.name not in _proved_facts:
         _proved_facts[engine.name] = all(engine.ask(script).verdict == UNSAT for script in FACTS.values())
     return _proved_facts[engine.name]
-
-
-def _points(part: Goal, model: Model) -> Iterator[Mapping[Symbol, Expr]]:
-    """The model's own point, and points near it: a model likes values such as p = q, where much is zero."""
-    free = {s for e in (part.claim, *part.domain) for s in e.free_symbols}
-    symbols = sorted(free, key=str)
-    if not all(name_of(s) in model or s.is_positive or s.is_real for s in symbols):
-        return
-    for nudge in range(_NUDGES):
-        values = {}
-        for i, s in enumerate(symbols):
-            value = model.get(name_of(s), Fraction(1, 4)).limit_denominator(10**6)
-            if s.is_positive and value <= 0:
-                value = Fraction(1, 10**6)
-            values[s] = value * (1 + Fraction(nudge * ((7 * i) % 11 - 6), 19)) + (
-                0 if s.is_positive else Fraction(nudge * i, 13)
-            )
-        yield {s: Rational(v.numerator, v.denominator) for s, v in values.items()}
-
-
-def _fails_at(part: Goal, point: Mapping[Symbol, Expr]) -> bool:
-    """Whether the claim certainly fails at a point of its domain."""
-    if part.exact and not part.positive_claim and all(e.subs(point).is_positive for e in part.domain):
-        value = part.claim.subs(point)
-        if value.is_Rational:
-            return bool(value != 0)
-    from proofs.engines.balls import arithmetic
-
-    if arithmetic.missing():
-        return False
-    if not all(arithmetic.sign(e, point) == 1 for e in part.domain):
-        return False
-    claims = [part.claim]
-    if part.claim.has(K, DK):  # what fails for one estimator is not true of every one
-        claims = [arithmetic.with_function(part.claim, function) for _, function in arithmetic.SAMPLE_FUNCTIONS]
-    signs = [arithmetic.sign(claim, point) for claim in claims]
-    return -1 in signs or (1 in signs and not part.positive_claim)
 
 
 Z3 = SmtEngine("z3", "SMT-LIB text", "z3", Process("z3"))

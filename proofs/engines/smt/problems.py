@@ -10,12 +10,14 @@ from sympy import Expr, Integer, Symbol
 
 from proofs.engines.abstraction import Abstraction
 from proofs.engines.base import CannotExpress
+from proofs.engines.slopes import derivative
 from proofs.engines.smt.goals import TOKEN, Goal, Problem, goal, renaming, unknowns_of
 from proofs.engines.smt.sequences import sequence_problem, sequence_value_problem
 from proofs.engines.smt.values import value_problem
 from proofs.statements import (
     DerivativeAt,
     ExpectedGradient,
+    Gradient,
     Identity,
     Inequality,
     Instance,
@@ -34,14 +36,18 @@ _DEGREE = 3
 
 def expected_gradient(statement: ExpectedGradient) -> Problem:
     """The slopes' difference is the same on two tokens, for the gradients of p sum to zero and are else free."""
-    difference = statement.left.slope() - statement.right.slope()
+    difference = _slope(statement.left) - _slope(statement.right)
     single = _two_tokens(difference, [1 - P, 1 - Q, 1 - M], "the slopes of left and right differ by one constant")
     return Problem((single,), _ANY, "on any two tokens the slopes of left and right differ by the same number")
 
 
+def _slope(gradient: Gradient) -> Expr:
+    return undetached(gradient.weight * derivative(gradient.of, P))
+
+
 def sample_gradient(statement: SampleGradient) -> Problem:
     """The slopes are equal on one token."""
-    left, right = (undetached(sp.diff(side, P)) for side in (statement.left, statement.right))
+    left, right = (undetached(derivative(side, P)) for side in (statement.left, statement.right))
     abstraction = Abstraction()
     a, b = abstraction.read(left, right)
     unknowns = list(abstraction.unknowns.values())
@@ -96,7 +102,7 @@ def identity(statement: Identity) -> Problem:
     return Problem((single,), "every real value", "the sides are equal for all values of the symbols")
 
 
-def derivative(statement: DerivativeAt) -> Problem:
+def derivative_at(statement: DerivativeAt) -> Problem:
     """The derivative, with the point put in, is the value."""
     slope = sp.diff(statement.expr, statement.variable).subs(statement.variable, statement.point)
     problem = identity(Identity(slope, statement.value))
@@ -142,7 +148,7 @@ BUILDERS: Mapping[type, Callable[[Any], Problem]] = {
     Stationary: stationary,
     Value: value_problem,
     Identity: identity,
-    DerivativeAt: derivative,
+    DerivativeAt: derivative_at,
     Inequality: inequality,
     Instance: instance,
     SequenceGradient: sequence_problem,

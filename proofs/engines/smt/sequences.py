@@ -7,12 +7,14 @@ they agree for each.
 
 from __future__ import annotations
 
+from functools import cache, lru_cache
 from itertools import product
 
 import sympy as sp
 from sympy import Expr, Integer, Symbol, log
 
 from proofs.engines.abstraction import Abstraction
+from proofs.engines.slopes import derivative
 from proofs.engines.smt.goals import Goal, Problem, goal, replaced
 from proofs.statements import SequenceGradient, SequenceValue, Surrogate, undetached
 from proofs.symbols import (
@@ -59,6 +61,7 @@ def _scope(variable: bool) -> str:
     return f"T = 2, V = 2{' with an end token' if variable else ''}, any sampler"
 
 
+@cache
 def _probability(who: Symbol, prefix: Answer, token: int) -> Symbol:
     return Symbol(f"{who}_{''.join(map(str, prefix))}{token}", positive=True)
 
@@ -68,6 +71,7 @@ def _answers(variable: bool) -> list[Answer]:
     return sorted({y[: y.index(END) + 1] if variable and END in y else y for y in full})
 
 
+@cache
 def _chance(who: Symbol, answer: Answer) -> Expr:
     return sp.Mul(*(_probability(who, answer[:t], token) for t, token in enumerate(answer)))
 
@@ -79,27 +83,39 @@ def _mean(surrogate: Surrogate, drawn_from: Symbol, variable: bool) -> Expr:
 
 def _gradient(surrogate: Surrogate, drawn_from: Symbol, node: Answer, variable: bool) -> Expr:
     """The expected gradient in the direction that moves this node's distribution by (1, -1)."""
-    value, t = sp.sympify(surrogate(HORIZON)), len(node)
-    log_ratio, ratio = token_symbols(t)
-    slope = sp.diff(value, log_ratio) + sp.diff(value, log_policy_symbol(t)) + ratio * sp.diff(value, ratio)
-    by_node = (sp.diff(value, divergence_symbol(t)), sp.diff(value, reference_divergence_symbol(t)))
-    total = Integer(0)
+    slope, forward, backward = _slopes(sp.sympify(surrogate(HORIZON)), len(node))
+    moves = _divergence_moves(node)
+    by_node = sp.Add(*(d * move for d, move in zip((forward, backward), moves, strict=True)))
+    t, terms = len(node), []
     for answer in _answers(variable):
         if answer[:t] == node and len(answer) > t:
             score = (Integer(1) if answer[t] == 0 else Integer(-1)) / _probability(P, node, answer[t])
-            moved = slope * score + sp.Add(
-                *(d * move for d, move in zip(by_node, _divergence_moves(node), strict=True))
-            )
-            total += _chance(drawn_from, answer) * undetached(moved).xreplace(_numbers(answer))
-    return total
+            moved = slope * score + by_node
+            terms.append(_chance(drawn_from, answer) * moved.xreplace(_numbers(answer)))
+    return sp.Add(*terms)
 
 
+@lru_cache(maxsize=256)
+def _slopes(value: Expr, t: int) -> tuple[Expr, Expr, Expr]:
+    """By log policy of the token at a position, and by the two divergences there: the same at each of its nodes."""
+    log_ratio, ratio = token_symbols(t)
+    by_token = derivative(value, log_ratio) + derivative(value, log_policy_symbol(t))
+    slopes = (
+        by_token + ratio * derivative(value, ratio),
+        derivative(value, divergence_symbol(t)),
+        derivative(value, reference_divergence_symbol(t)),
+    )
+    return undetached(slopes[0]), undetached(slopes[1]), undetached(slopes[2])
+
+
+@cache
 def _divergence_moves(node: Answer) -> tuple[Expr, Expr]:
     """sum_a p_a log(p_a/q_a) and sum_a q_a log(q_a/p_a), differentiated in the direction (1, -1)."""
     (p, q), (r, s) = ((_probability(P, node, a), _probability(Q, node, a)) for a in range(SIZE))
     return log(p) - log(q) - log(r) + log(s), s / r - q / p
 
 
+@cache
 def _numbers(answer: Answer) -> dict[Symbol, Expr]:
     """What the symbols are on one answer; after its end L = 0, rho = 1 and the divergences are 0."""
     values: dict[Symbol, Expr] = {LENGTH: Integer(len(answer))}

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sympy import Abs, Integer, Min, Rational, Symbol, exp, log, sqrt
+from sympy import Abs, Integer, Min, Rational, Symbol, diff, exp, log, sqrt, symbols
 
 from proofs.engines.modular import MODULAR
 from proofs.engines.modular import field as f
+from proofs.engines.modular.rows import Rows
 from proofs.ledger import Outcome
 from proofs.statements import (
     DK,
@@ -163,3 +164,20 @@ def test_random_baselines_agree_and_random_changes_do_not(a, b, c):
     objective = b * REVERSE_KL + c * FORWARD_KL
     assert found(on_policy(surrogate + a * K1, objective)).outcome is Outcome.TESTED
     assert found(on_policy(surrogate, objective + b * FORWARD_KL)).outcome is not Outcome.TESTED
+
+
+def test_products_in_blocks_are_the_products_of_integers():
+    size = 20_001
+    a = np.random.default_rng(1).integers(0, f.PRIME, size, dtype=np.uint64)
+    b = np.random.default_rng(2).integers(0, f.PRIME, size, dtype=np.uint64)
+    a[:3], b[:3] = [0, f.PRIME - 1, 1], [f.PRIME - 1, f.PRIME - 1, 0]
+    assert [int(x) for x in f.multiply(a, b)] == [int(x) * int(y) % f.PRIME for x, y in zip(a, b, strict=True)]
+    assert [int(x) for x in f.multiply(7, b)] == [7 * int(y) % f.PRIME for y in b]
+
+
+def test_slopes_of_a_row_are_those_of_the_derivative():
+    x, y = symbols("x y", positive=True)
+    e = 3 * x**2 / (x + y) - x * y**-2 + (x * y + 1) ** 3
+    rows = Rows({x: [5, 11], y: [7, 13]}, 2)
+    for symbol, slope in rows.slopes(e, [], {}).items():
+        assert slope == rows.value(diff(e, symbol))
