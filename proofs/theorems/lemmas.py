@@ -169,26 +169,29 @@ def _stiffness() -> tuple[Step, ...]:
 
 
 def _stiffness_written_out() -> None:
+    """Differentiate by the probabilities, they by the logits: the chain rule keeps what SymPy sees small."""
     logits = [Symbol(f"x{n}", real=True) for n in range(3)]
     total = sp.Add(*map(exp, logits))
-    policy = [exp(x) / total for x in logits]
-    frozen = [Symbol(f"q{n}", positive=True) for n in range(3)]
+    weights = {exp(x): Symbol(f"E{n}", positive=True) for n, x in enumerate(logits)}
+    policy, frozen = ([Symbol(f"{name}{n}", positive=True) for n in range(3)] for name in "pq")
+    values = {p: (exp(x) / total).xreplace(weights) for p, x in zip(policy, logits, strict=True)}
+    # exp(2 x) is exp(x)**2 to subs, and nothing to xreplace
+    moved = [[sp.diff(exp(x) / total, y).subs(weights) for y in logits] for x in logits]
     slope, value, curve = (Symbol(n, real=True) for n in ("c1", "c0", "c2"))
 
     def c(z: Expr) -> Expr:
         return value + slope * z + curve * z**2
 
     ratios = [log(p) - log(q) for p, q in zip(policy, frozen, strict=True)]
-    field = [
-        p * (c(z) - sum((a * c(b) for a, b in zip(policy, ratios, strict=True)), Integer(0)))
-        for p, z in zip(policy, ratios, strict=True)
-    ]
+    mean = sp.Add(*(p * c(z) for p, z in zip(policy, ratios, strict=True)))
     at_reference = dict(zip(frozen, policy, strict=True))
-    for k, j in product(range(3), repeat=2):
-        fisher = policy[k] * (Integer(k == j) - policy[j])
-        difference = (sp.diff(field[k], logits[j]).subs(at_reference) - slope * fisher).expand()
-        weights = {exp(x): Symbol(f"E{n}", positive=True) for n, x in enumerate(logits)}
-        _assert_zero(difference.subs(weights), f"entry {k}, {j} of the Jacobian")
+    for k in range(3):
+        field = policy[k] * (c(ratios[k]) - mean)
+        by_policy = [sp.diff(field, p).xreplace(at_reference).xreplace(values) for p in policy]
+        for j in range(3):
+            jacobian = sp.Add(*(by_policy[i] * moved[i][j] for i in range(3)))
+            fisher = values[policy[k]] * (Integer(k == j) - values[policy[j]])
+            _assert_zero(jacobian - slope * fisher, f"entry {k}, {j} of the Jacobian")
 
 
 def _convexity() -> tuple[Step, ...]:
