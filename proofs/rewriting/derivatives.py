@@ -1,4 +1,4 @@
-"""Partial derivatives, each part of an expression differentiated once: SymPy's own looks at it again each time."""
+"""Derivatives and values, each part of an expression worked out once: SymPy looks at it again each time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import lru_cache
 import sympy as sp
 from sympy import Add, Expr, Integer, Mul, Symbol
 
-from proofs.statements import Gradient, K, sg, undetached
+from proofs.statements import Gradient, K, sg
 from proofs.symbols import P
 
 _BY_CHAIN_RULE = (sp.exp, sp.log, K)
@@ -41,4 +41,11 @@ def _contains(expr: Expr, symbol: Symbol) -> bool:
 @lru_cache(maxsize=1024)
 def slope(gradient: Gradient) -> Expr:
     """Return a(p, q, m) with the gradient = sum over tokens of a grad p."""
-    return undetached(gradient.weight * partial(gradient.of, P))
+    return value_of(gradient.weight * partial(gradient.of, P))
+
+
+@lru_cache(maxsize=4096)
+def value_of(expr: Expr) -> Expr:
+    """Return the expression's value: sg(x) is x."""
+    detached = expr.atoms(sg)
+    return expr.xreplace({part: value_of(part.args[0]) for part in detached}) if detached else expr

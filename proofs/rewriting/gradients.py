@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 
 import sympy as sp
-from sympy import Expr
+from sympy import Add, Expr
 
-from proofs.rewriting.derivatives import partial, slope
+from proofs.rewriting.derivatives import partial, slope, value_of
 from proofs.rewriting.numbers import certainly_varies
 from proofs.rewriting.trail import Trail, audited, shortest, without_constants
-from proofs.statements import ExpectedGradient, Gradient, SampleGradient, Stationary, Total, undetached
+from proofs.statements import ExpectedGradient, Gradient, SampleGradient, Stationary, Total
 from proofs.steps import SCORE, Expectation, Nabla, Step
 from proofs.symbols import REWARD, RHO, L, M, P, Q
 
@@ -31,7 +31,7 @@ def _logarithms_opened(expr: Expr) -> Expr:
 @lru_cache(maxsize=1024)
 def _tidy(expr: Expr) -> Expr:
     """The shortest of a few of SymPy's own forms."""
-    if expr.is_Atom:
+    if not expr.has(Add):  # one term, with nothing to multiply out or to cancel
         return expr
     expanded = sp.expand(expr)
     cancelled = sp.cancel(expr) if not expr.has(sp.Piecewise) else expr
@@ -43,7 +43,7 @@ def _coefficient(side: Gradient) -> tuple[list[Step], Expr]:
     exact = _in_ratios(slope(side))
     steps = []
     if side.weight in (P, M):
-        sample = _tidy(_in_ratios(undetached(partial(side.of, P)) * P))
+        sample = _tidy(_in_ratios(value_of(partial(side.of, P)) * P))
         drawn = side.weight
         note = "grad L = s, grad rho = rho s, grad log p = s; what is detached is a number"
         steps.append(Step("chain rule", Expectation(drawn, sample * SCORE), note, Expectation(drawn, Nabla(side.of))))
@@ -96,7 +96,7 @@ def rewrite_sample_gradient(statement: SampleGradient) -> Trail:
     """Bring both gradients to one multiple of the score."""
     steps, coefficients = [], []
     for side in (statement.left, statement.right):
-        exact = _in_ratios(undetached(partial(side, P)) * P)
+        exact = _in_ratios(value_of(partial(side, P)) * P)
         c = audited(exact, _tidy(exact), "chain rule")
         coefficients.append(c)
         note = "grad L = s, grad rho = rho s, grad log p = s; what is detached is a number"
@@ -111,7 +111,9 @@ def rewrite_sample_gradient(statement: SampleGradient) -> Trail:
 def rewrite_stationary(statement: Stationary) -> Trail:
     """Put the policy into the force."""
     force = statement.force.subs(sp.log(P), sp.expand_log(sp.log(statement.policy), force=True))
-    value = sp.simplify(sp.expand(sp.expand_log(force.subs(P, statement.policy), force=True)))
+    value = sp.expand(sp.expand_log(force.subs(P, statement.policy), force=True))
+    if value.has(Q, REWARD) and not certainly_varies(value, (Q, REWARD)):
+        value = sp.simplify(value)
     closed = not value.has(Q, REWARD)
     step = Step("substitution", value, f"p = {statement.policy}: the same for every token", statement.force)
     return Trail((step,), closed)

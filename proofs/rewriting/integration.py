@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import product
 from typing import TypeAlias
 
 import sympy as sp
@@ -117,7 +118,17 @@ RULES = (
 @lru_cache(maxsize=4096)
 def opened(expr: Expr) -> Expr:
     """Return a sum of single terms."""
+    if expr.is_Add:
+        return Add(*(opened(part) for part in expr.args))
+    if expr.is_Mul and not any(_is_power_of_sum(factor) for factor in expr.args):
+        factors = (Add.make_args(opened(factor)) for factor in expr.args)
+        return Add(*(Mul(*term) for term in product(*factors)))
     return sp.expand(expr)
+
+
+def _is_power_of_sum(factor: Expr) -> bool:
+    """Whether it may be a denominator, or become one factor with another."""
+    return bool(factor.is_Pow and factor.base.is_Add)
 
 
 def integrated(expr: Expr, drawn: Symbol, horizon: int) -> Iterator[tuple[str, str, Expr]]:

@@ -17,7 +17,7 @@ from sympy import Expr, Symbol
 
 from proofs.engines.base import CannotExpress
 from proofs.ledger import Finding, Outcome
-from proofs.rewriting.derivatives import partial, slope
+from proofs.rewriting.derivatives import partial, slope, value_of
 from proofs.rewriting.numbers import INTERVALS, Number, certainly_apart, evaluate, exactly
 from proofs.rewriting.trees import counterexample_of_answers
 from proofs.statements import (
@@ -34,7 +34,6 @@ from proofs.statements import (
     Stationary,
     Total,
     Value,
-    undetached,
 )
 from proofs.symbols import REWARD, M, P, Q
 
@@ -120,7 +119,7 @@ def _expected_gradient(statement: ExpectedGradient) -> Finding | None:
 
 
 def _sample_gradient(statement: SampleGradient) -> Finding | None:
-    difference = undetached(P * partial(statement.left - statement.right, P))
+    difference = value_of(P * partial(statement.left - statement.right, P))
     for world in _worlds((difference,)):
         found = evaluate(difference, _token(world, 0), INTERVALS)
         if certainly_apart(found, INTERVALS.mpf(0)):

@@ -18,11 +18,11 @@ import sympy as sp
 from sympy import Add, Basic, Expr, Integer, Mul, Symbol
 
 from proofs.engines.base import CannotExpress
-from proofs.rewriting.derivatives import partial
+from proofs.rewriting.derivatives import partial, value_of
 from proofs.rewriting.integration import integrated, opened, reach
 from proofs.rewriting.trail import BrokenStep, Trail, shortest
 from proofs.rewriting.trees import ANSWER, score_symbol, value_of_line
-from proofs.statements import MeanGradient, SequenceGradient, SequenceValue, Surrogate, undetached
+from proofs.statements import MeanGradient, SequenceGradient, SequenceValue, Surrogate
 from proofs.steps import Expectation, Nabla, Step
 from proofs.symbols import (
     LENGTH,
@@ -70,7 +70,7 @@ def worked_out(statement: SequenceGradient | SequenceValue, left: bool, horizon:
     """Return one side as an expectation with every gradient worked out, by the first steps alone."""
     surrogate, drawn = _taken(statement, left)
     if isinstance(statement, SequenceValue):
-        return _mean(drawn, undetached(_written(surrogate, horizon, statement.variable_length)))
+        return _mean(drawn, value_of(_written(surrogate, horizon, statement.variable_length)))
     field = _field(_written(surrogate, horizon, statement.variable_length), horizon)
     if isinstance(surrogate, MeanGradient) and drawn == P:
         field = _log_derivative(surrogate, horizon, statement.variable_length)
@@ -107,7 +107,7 @@ def _field(expr: Expr, horizon: int) -> Expr:
 def _valued(expr: Expr, horizon: int) -> Expr:
     if expr == 0:
         return expr
-    value = undetached(expr)
+    value = value_of(expr)
     if value.free_symbols & {log_policy_symbol(t) for t in range(horizon)}:
         raise CannotExpress("the value of log policy itself, not of a ratio, has no rule")
     return _shortest(value) if horizon == SHOWN else value
@@ -115,7 +115,7 @@ def _valued(expr: Expr, horizon: int) -> Expr:
 
 @lru_cache(maxsize=4096)
 def _shortest(expr: Expr) -> Expr:
-    if expr.is_Atom:
+    if not expr.has(Add):  # one term, with nothing to multiply out or to cancel
         return expr
     expanded = sp.expand(expr)
     return shortest(expr, expanded, sp.factor_terms(expanded))

@@ -13,9 +13,9 @@ import sympy as sp
 from sympy import Expr, Integer
 
 from proofs.engines.base import CannotExpress
-from proofs.rewriting.derivatives import partial, slope
+from proofs.rewriting.derivatives import partial, slope, value_of
 from proofs.rewriting.trail import Trail, audited
-from proofs.statements import ExpectedGradient, Gradient, SampleGradient, Total, undetached
+from proofs.statements import ExpectedGradient, Gradient, SampleGradient, Total
 from proofs.steps import SCORE, Expectation, Nabla, Step
 from proofs.symbols import THRESHOLD, M, P, Q
 
@@ -74,7 +74,7 @@ def settled(expr: Expr, case: Case = _EVERYWHERE) -> Expr:
 
 def _sign(difference: Expr, case: Case) -> int:
     """The sign of an expression by the signs of its symbols. Raises CannotExpress for a tie as well."""
-    value = undetached(difference)
+    value = value_of(difference)
     if case.policy is not None:
         value = sp.expand_log(value.subs(P, case.policy), force=True)
     value = sp.factor(sp.together(sp.expand(value)))
@@ -93,11 +93,11 @@ def rewrite_sample_switches(statement: SampleGradient) -> Trail:
         plain = settled(side)
         before: Expr | None = Nabla(side)
         if plain != side:
-            audited(undetached(side), undetached(plain), "switch")
+            audited(value_of(side), value_of(plain), "switch")
             note = "each minimum and maximum decided by the signs of its symbols"
             steps.append(Step("switch", Nabla(plain), note, before))
             before = None
-        c = undetached(partial(plain, P)) * P
+        c = value_of(partial(plain, P)) * P
         steps.append(Step("chain rule", c * SCORE, _CHAIN, before))
         coefficients.append(c)
     left, right = coefficients
@@ -121,7 +121,9 @@ def rewrite_expected_switches(statement: ExpectedGradient) -> Trail:
     constants = []
     for case in _cases(difference):
         taken = settled(difference, case)
-        value = audited(taken, sp.simplify(taken), "case")
+        expanded = sp.expand(taken)
+        constant = not expanded.free_symbols & {P, Q, M, _BEYOND}
+        value = audited(taken, expanded if constant else sp.simplify(taken), "case")
         steps.append(Step("case", value, f"{case.words}: the difference of the coefficients", difference))
         constants.append(value)
     closed = constants[0] == constants[1] and not constants[0].free_symbols & {P, Q, M}

@@ -79,5 +79,9 @@ def without_constants(expr: Expr, varying: Iterable[Symbol]) -> Expr:
 
 def shortest(*forms: Expr) -> Expr:
     """Return the first of the forms with the fewest operations, then letters."""
-    different = tuple(dict.fromkeys(forms))
-    return different[0] if len(different) == 1 else min(different, key=lambda e: (sp.count_ops(e), len(str(e))))
+    different = dict.fromkeys(forms)
+    if len(different) > 1:
+        operations = {form: sp.count_ops(form) for form in different}
+        fewest = min(operations.values())
+        different = dict.fromkeys(form for form, number in operations.items() if number == fewest)
+    return next(iter(different)) if len(different) == 1 else min(different, key=lambda form: len(str(form)))
