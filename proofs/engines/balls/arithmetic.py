@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -11,7 +12,7 @@ import sympy as sp
 from sympy import Expr, Symbol
 
 from proofs.engines.base import CannotExpress
-from proofs.statements import DK, K, sg
+from proofs.statements import DK, K, Total, sg
 
 Ball = Any
 """flint.arb; flint ships no types."""
@@ -49,6 +50,30 @@ def ball(e: Expr, values: Mapping[Symbol, Ball] | None = None) -> Ball:
     return value
 
 
+class Point:
+    """Values for symbols, closed expressions; what is evaluated there is kept, at the first precision asked for.
+
+    A sum over the vocabulary has its value from the points of the tokens.
+    """
+
+    def __init__(self, values: Mapping[Symbol, Expr], tokens: Sequence[Point] = ()) -> None:
+        self._values = values
+        self._tokens = tokens
+        self._known: dict[Expr, Ball] = {}
+
+    def ball(self, e: Expr) -> Ball:
+        """Return an enclosure of the expression's value here; raises Unsure or CannotExpress."""
+        if not self._known:
+            self._known = {s: ball(value) for s, value in self._values.items()}
+        for total in e.atoms(Total) if self._tokens else ():
+            if total not in self._known:
+                self._known[total] = sum(token.ball(total.args[0]) for token in self._tokens)
+        value = _evaluate(e, self._known)
+        if not value.is_finite():
+            raise Unsure(f"{e} is not finite here")
+        return value
+
+
 def rational(value: Expr) -> Ball:
     """Return a rational as a ball."""
     from flint import arb
@@ -72,7 +97,9 @@ def sign(e: Expr, point: Mapping[Symbol, Expr], precisions: Sequence[int] = PREC
 
 
 def shown(value: Ball) -> str:
-    """Return the middle of a ball to six digits."""
+    """Return the middle of a ball to six digits; 0 where it is not told from it."""
+    if value.contains(0):
+        return "0"
     return str(value.mid().str(DIGITS, radius=False))
 
 
@@ -176,6 +203,7 @@ SAMPLE_FUNCTIONS: tuple[tuple[str, Callable[[Expr], Expr]], ...] = (
 """Estimators that stand in for an arbitrary one: what fails for one of them fails for some estimator."""
 
 
+@lru_cache(maxsize=256)
 def with_function(e: Expr, function: Callable[[Expr], Expr]) -> Expr:
     """Put a concrete estimator, and its derivative, in the place of the arbitrary one."""
     x = sp.Dummy("x", real=True)

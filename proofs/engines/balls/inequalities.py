@@ -150,14 +150,16 @@ def _rounded(e: Expr, direction: int, bound: Expr) -> Rational:
 
 
 def _vanishes(expr: Expr, y: Symbol, at: Expr) -> bool:
+    if at.is_Rational and sign(expr, {y: at}, (_BITS,)) is not None:
+        return False
     return bool(expr.subs(y, at) == 0)
 
 
 def _near(expr: Expr, line: Line, at: Expr, side: int) -> Rational:
     """How far from an exact zero, to one side, the expression is certainly positive."""
     y, derivative, order = line.y, expr, 0
-    while derivative.subs(y, at) == 0:
-        derivative, order = sp.diff(derivative, y), order + 1
+    while _vanishes(derivative, y, at):
+        derivative, order = _slope(derivative, y), order + 1
         if order > _ORDER:
             raise Unsure(f"a zero of order {order} or more at {at}")
     wanted = side**order
@@ -207,9 +209,8 @@ def _bisect(expr: Expr, y: Symbol, a: Rational, b: Rational, line: Line) -> None
         middle = (low + high) / 2
         if _box_is_positive(expr, y, low, high, middle):
             continue
-        value = expr.subs(y, middle)
         inside = line.low < middle and middle < line.high
-        if inside and (value == 0 or sign(value, {}) == -1):
+        if inside and _fails(expr, y, middle):
             raise Negative(middle)
         candidate = sp.Integer(round(middle))
         within = low <= candidate <= high and line.low < candidate and candidate < line.high
@@ -219,6 +220,15 @@ def _bisect(expr: Expr, y: Symbol, a: Rational, b: Rational, line: Line) -> None
             raise Unsure(f"the sign near {middle.evalf(6)}")
         boxes += [(middle, high), (low, middle)]
     raise Unsure(f"no end after {_BOXES} boxes")
+
+
+def _fails(expr: Expr, y: Symbol, at: Rational) -> bool:
+    """Whether the expression is certainly not positive at a point; put in only where balls do not tell."""
+    seen = sign(expr, {y: at})
+    if seen is not None:
+        return seen < 0
+    value = expr.subs(y, at)
+    return bool(value == 0) or sign(value, {}) == -1
 
 
 def _box_is_positive(expr: Expr, y: Symbol, low: Rational, high: Rational, middle: Rational) -> bool:

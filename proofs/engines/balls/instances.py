@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import sympy as sp
@@ -12,8 +13,9 @@ from sympy import Expr, Rational, Symbol
 
 from proofs.engines.balls.arithmetic import (
     SAMPLE_FUNCTIONS,
+    Ball,
+    Point,
     Unsure,
-    ball,
     missing,
     precision,
     rational,
@@ -25,6 +27,7 @@ from proofs.engines.balls.gaussian import decide_gaussian_mean
 from proofs.engines.balls.inequalities import decide_inequality, decide_instance
 from proofs.engines.balls.trees import sequence_sides
 from proofs.engines.base import CannotExpress
+from proofs.engines.slopes import derivative
 from proofs.ledger import Finding
 from proofs.statements import (
     DK,
@@ -39,7 +42,6 @@ from proofs.statements import (
     SequenceGradient,
     SequenceValue,
     Stationary,
-    Total,
     Value,
     undetached,
 )
@@ -54,12 +56,16 @@ Row = Sequence[Rational]
 ONE = sp.Integer(1)
 
 
+Side = Sequence[tuple[Expr, Expr, Point]]
+"""A sum: numbers, each times an expression at a point."""
+
+
 @dataclass(frozen=True)
 class Pair:
-    """Both sides at one instance, as closed expressions, and the instance for a reader."""
+    """Both sides at one instance, and the instance for a reader."""
 
-    left: Expr
-    right: Expr
+    left: Side
+    right: Side
     instance: Mapping[str, str]
 
 
@@ -88,12 +94,16 @@ def difference(pair: Pair) -> Mapping[str, str] | None:
     """Return the instance with both values, if they certainly differ."""
     with precision(_BITS):
         try:
-            left, right = ball(pair.left), ball(pair.right)
+            left, right = _enclosed(pair.left), _enclosed(pair.right)
         except Unsure:
             return None
         if left.overlaps(right):
             return None
         return {**pair.instance, "left": shown(left), "right": shown(right)}
+
+
+def _enclosed(side: Side) -> Ball:
+    return sum((rational(number) * point.ball(e) for number, e, point in side), rational(sp.Integer(0)))
 
 
 def pairs_of(statement: Any) -> Iterator[Pair]:
@@ -148,16 +158,22 @@ def _drawn(draw: random.Random, s: Symbol) -> Expr:
 def _expected(statement: ExpectedGradient, draw: random.Random) -> Iterator[Pair]:
     """The gradient by a logit: p_k (a_k - sum_i p_i a_i), a the slopes."""
     rows = {P: _row(draw), Q: _row(draw), M: _row(draw), REWARD: [Rational(draw.randint(-9, 9), 7) for _ in range(3)]}
-    slopes = (statement.left.slope(), statement.right.slope())
+    slopes = tuple(undetached(g.weight * _slope(g.of)) for g in (statement.left, statement.right))
     free = {s for e in slopes for s in e.free_symbols} - set(rows)
     fixed = constants(draw, free)
+    tokens = [Point({**fixed, **{s: row[i] for s, row in rows.items()}}) for i in range(_SIZE)]
+    p = rows[P]
     for sides, chosen in _functions(*slopes):
-        tokens = [{**fixed, **{s: row[i] for s, row in rows.items()}} for i in range(_SIZE)]
-        values = [[e.xreplace(token) for token in tokens] for e in sides]
-        means = [sp.Add(*(p * a for p, a in zip(rows[P], side, strict=True))) for side in values]
         for k in range(_SIZE):
-            left, right = (rows[P][k] * (side[k] - mean) for side, mean in zip(values, means, strict=True))
+            shares = [p[k] * (int(i == k) - p[i]) for i in range(_SIZE)]
+            left, right = ([(shares[i], side, tokens[i]) for i in range(_SIZE)] for side in sides)
             yield Pair(left, right, {**_named(rows, slopes), **_of(fixed), **chosen, "component": str(k + 1)})
+
+
+@lru_cache(maxsize=256)
+def _slope(e: Expr) -> Expr:
+    """By the policy's probability."""
+    return derivative(e, P)
 
 
 def _named(rows: Mapping[Symbol, Row], exprs: Iterable[Expr]) -> dict[str, str]:
@@ -171,19 +187,20 @@ def _of(fixed: Mapping[Symbol, Expr]) -> dict[str, str]:
 
 
 def _sample(statement: SampleGradient, draw: random.Random) -> Iterator[Pair]:
-    slopes = tuple(undetached(sp.diff(side, P)) for side in (statement.left, statement.right))
+    slopes = (_slope(statement.left), _slope(statement.right))
     point = constants(draw, {s for e in slopes for s in e.free_symbols} - {P, Q, M})
     point |= {s: _row(draw)[0] for s in (P, Q, M)}
     for sides, chosen in _functions(*slopes):
-        left, right = (P * e for e in sides)  # the coefficient of the score
+        at = Point(point)
         shown_point = _of(
             {s: v for s, v in point.items() if s in (P, *slopes[0].free_symbols, *slopes[1].free_symbols)}
         )
-        yield Pair(left.xreplace(point), right.xreplace(point), {**shown_point, **chosen})
+        left, right = ([(point[P], e, at)] for e in sides)  # the coefficient of the score
+        yield Pair(left, right, {**shown_point, **chosen})
 
 
 def _value(statement: Value, draw: random.Random) -> Iterator[Pair]:
-    sides = tuple(undetached(e) for e in (statement.left, statement.right))
+    sides = (statement.left, statement.right)
     free = {s for e in (*sides, *statement.masses.values()) for s in e.free_symbols} - {P, Q, M, REWARD}
     for _ in range(_TRIES):
         fixed = {s: v / 2 for s, v in constants(draw, free).items()}
@@ -194,20 +211,18 @@ def _value(statement: Value, draw: random.Random) -> Iterator[Pair]:
         return
     rows: dict[Symbol, Row] = {s: _row(draw, masses[s]) for s in (P, Q, M)}
     rows[REWARD] = [Rational(draw.randint(-9, 9), 7) for _ in range(_SIZE)]
+    at = Point(fixed, [Point({**fixed, **{s: row[i] for s, row in rows.items()}}) for i in range(_SIZE)])
     for concrete, chosen in _functions(*sides):
-        left, right = (e.replace(Total, _summed(rows)).subs(fixed) for e in concrete)
+        left, right = ([(ONE, e, at)] for e in concrete)
         yield Pair(left, right, {**_named(rows, sides), **_of(fixed), **chosen})
 
 
-def _summed(rows: Mapping[Symbol, Row]) -> Any:
-    return lambda body: sp.Add(*(body.xreplace({s: row[i] for s, row in rows.items()}) for i in range(_SIZE)))
-
-
 def _identity(statement: Identity, draw: random.Random) -> Iterator[Pair]:
-    sides = tuple(undetached(e) for e in (statement.left, statement.right))
+    sides = (statement.left, statement.right)
     point = constants(draw, {s for e in sides for s in e.free_symbols})
+    at = Point(point)
     for concrete, chosen in _functions(*sides):
-        left, right = (e.subs(point) for e in concrete)
+        left, right = ([(ONE, e, at)] for e in concrete)
         yield Pair(left, right, {**_of(point), **chosen})
 
 
@@ -228,17 +243,20 @@ def _stationary(statement: Stationary, draw: random.Random) -> Iterator[Pair]:
             break
     else:
         return
+    points = [Point({**fixed, **token, P: p}) for token, p in zip(tokens, policies, strict=True)]
     for (force,), chosen in _functions(statement.force):
-        left, right = (force.subs({**fixed, **token}).subs(P, p) for token, p in zip(tokens, policies, strict=True))
+        left, right = ([(ONE, force, at)] for at in points)
         shown_tokens = {f"token {i + 1}": f"q = {t[Q]}, R = {t[REWARD]}" for i, t in enumerate(tokens)}
         yield Pair(left, right, {**_of(fixed), **shown_tokens, **chosen})
 
 
 def _sequence(statement: SequenceGradient | SequenceValue, draw: random.Random) -> Iterator[Pair]:
     for left, right, instance in sequence_sides(statement, draw):
-        others = {s for e in (left, right) for s in e.free_symbols}
+        others = {s for _, e, numbers in (*left, *right) for s in e.free_symbols - set(numbers)}
         fixed = constants(draw, others)
-        yield Pair(left.subs(fixed), right.subs(fixed), {**instance, **_of(fixed)})
+        points = {id(numbers): Point({**numbers, **fixed}) for _, _, numbers in (*left, *right)}
+        one, other = ([(number, e, points[id(numbers)]) for number, e, numbers in side] for side in (left, right))
+        yield Pair(one, other, {**instance, **_of(fixed)})
 
 
 _DECIDED: Mapping[type, Callable[[Any], Finding]] = {

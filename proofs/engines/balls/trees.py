@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import product
 
 import sympy as sp
 from sympy import Expr, Integer, Rational, Symbol, log
 
-from proofs.statements import SequenceGradient, SequenceValue, Surrogate, undetached
+from proofs.engines.slopes import derivative
+from proofs.statements import SequenceGradient, SequenceValue, Surrogate
 from proofs.symbols import (
     LENGTH,
     M,
@@ -26,26 +28,31 @@ _TOKENS = (0, 1)
 _HORIZON = 2
 _END = 0
 Tree = dict[Prefix, list[Rational]]
+Numbers = dict[Symbol, Expr]
+"""What symbols are on one answer."""
+Terms = list[tuple[Expr, Expr, Numbers]]
+"""Numbers, each times an expression at one answer."""
 
 
 def sequence_sides(
     statement: SequenceGradient | SequenceValue, draw: random.Random
-) -> Iterator[tuple[Expr, Expr, dict[str, str]]]:
+) -> Iterator[tuple[Terms, Terms, dict[str, str]]]:
     """Yield both means, or for each node both expected gradients by a logit of it; constants stay symbols."""
     nodes = [h for t in range(_HORIZON) for h in product(_TOKENS, repeat=t)]
     trees: dict[Symbol, Tree] = {who: {h: _pair(draw) for h in nodes} for who in (P, Q, M)}
     names = {P: "policy", Q: "reference", M: "sampler"}
     shown = {names[who]: ", ".join(f"{_name(h)}: {row[0]}" for h, row in tree.items()) for who, tree in trees.items()}
     variable = statement.variable_length
+    answers = {y: _numbers(y, trees) for y in _answers(variable)}
     drawn = ((statement.left, statement.left_drawn_from), (statement.right, statement.right_drawn_from))
     if isinstance(statement, SequenceValue):
-        left, right = (_mean(surrogate, trees[who], trees, variable) for surrogate, who in drawn)
+        left, right = (_mean(surrogate, trees[who], answers) for surrogate, who in drawn)
         yield left, right, shown
         return
     for node in nodes:
         if variable and _END in node:
             continue
-        left, right = (_gradient(surrogate, trees[who], trees, node, variable) for surrogate, who in drawn)
+        left, right = (_gradient(surrogate, trees[who], trees, node, answers) for surrogate, who in drawn)
         yield left, right, {**shown, "node": _name(node)}
 
 
@@ -67,32 +74,44 @@ def _chance(tree: Tree, answer: Prefix) -> Expr:
     return sp.Mul(*(tree[answer[:i]][a] for i, a in enumerate(answer)))
 
 
-def _mean(surrogate: Surrogate, drawn: Tree, trees: dict[Symbol, Tree], variable: bool) -> Expr:
-    value = undetached(sp.sympify(surrogate(_HORIZON)))
-    return sp.Add(*(_chance(drawn, y) * value.xreplace(_numbers(y, trees)) for y in _answers(variable)))
+def _mean(surrogate: Surrogate, drawn: Tree, answers: Mapping[Prefix, Numbers]) -> Terms:
+    value = sp.sympify(surrogate(_HORIZON))
+    return [(_chance(drawn, y), value, numbers) for y, numbers in answers.items()]
 
 
-def _gradient(surrogate: Surrogate, drawn: Tree, trees: dict[Symbol, Tree], node: Prefix, variable: bool) -> Expr:
+def _gradient(
+    surrogate: Surrogate, drawn: Tree, trees: dict[Symbol, Tree], node: Prefix, answers: Mapping[Prefix, Numbers]
+) -> Terms:
     """The expected gradient by the logit of the node's first token: s_a = delta_a0 - p_0."""
-    t, value = len(node), sp.sympify(surrogate(_HORIZON))
+    t = len(node)
+    by_token, forward, backward = _slopes(sp.sympify(surrogate(_HORIZON)), t)
     p, q = trees[P][node], trees[Q][node]
     scores = [Integer(a == 0) - p[0] for a in _TOKENS]
-    log_ratio, ratio = token_symbols(t)
-    by_token = sp.diff(value, log_ratio) + sp.diff(value, log_policy_symbol(t)) + ratio * sp.diff(value, ratio)
-    by_node = sp.diff(value, divergence_symbol(t)) * sp.Add(
-        *(p[a] * s * log(p[a] / q[a]) for a, s in enumerate(scores))
-    ) - sp.diff(value, reference_divergence_symbol(t)) * sp.Add(*(q[a] * s for a, s in enumerate(scores)))
-    total = Integer(0)
-    for answer in _answers(variable):
+    moved = sp.Add(*(p[a] * s * log(p[a] / q[a]) for a, s in enumerate(scores)))
+    by_node = forward * moved - backward * sp.Add(*(q[a] * s for a, s in enumerate(scores)))
+    terms = []
+    for answer, numbers in answers.items():
         if len(answer) > t and answer[:t] == node:
-            slope = undetached(by_token * scores[answer[t]] + by_node)
-            total += _chance(drawn, answer) * slope.xreplace(_numbers(answer, trees))
-    return total
+            chance = _chance(drawn, answer)
+            terms += [(chance * scores[answer[t]], by_token, numbers), (chance, by_node, numbers)]
+    return terms
 
 
-def _numbers(answer: Prefix, trees: dict[Symbol, Tree]) -> dict[Symbol, Expr]:
+@lru_cache(maxsize=256)
+def _slopes(value: Expr, t: int) -> tuple[Expr, Expr, Expr]:
+    """By log policy of the token at a position, and by the two divergences there."""
+    log_ratio, ratio = token_symbols(t)
+    by_token = derivative(value, log_ratio) + derivative(value, log_policy_symbol(t))
+    return (
+        by_token + ratio * derivative(value, ratio),
+        derivative(value, divergence_symbol(t)),
+        derivative(value, reference_divergence_symbol(t)),
+    )
+
+
+def _numbers(answer: Prefix, trees: dict[Symbol, Tree]) -> Numbers:
     """What the symbols are on one answer; after its end L = 0, rho = 1 and the divergences are 0."""
-    values: dict[Symbol, Expr] = {LENGTH: Integer(len(answer))}
+    values: Numbers = {LENGTH: Integer(len(answer))}
     for t in range(_HORIZON):
         log_ratio, ratio = token_symbols(t)
         policy, forward, backward = log_policy_symbol(t), divergence_symbol(t), reference_divergence_symbol(t)
