@@ -6,6 +6,7 @@ have one side; factors that differ by a positive factor change together.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import product
 
 import sympy as sp
@@ -61,18 +62,19 @@ def _as_magnitude(node: Expr) -> Expr:
     return best
 
 
-def _factors(expr: Expr) -> list[Expr]:
+@lru_cache(maxsize=1024)
+def _factors(expr: Expr) -> tuple[Expr, ...]:
     """The factors of a switch, odd powers once; log(a) - log(b) has the sign of a - b."""
-    opened = sp.logcombine(expr, force=True)
+    opened = sp.logcombine(expr, force=True) if expr.has(sp.log) else expr
     if isinstance(opened, sp.log):
         opened = sp.numer(sp.together(opened.args[0] - 1))
     parts = []
-    for factor in sp.Mul.make_args(sp.factor(sp.together(opened))):
+    for factor in sp.Mul.make_args(sp.factor(opened)):
         base, power = factor.as_base_exp()
         if power.is_Integer and power % 2 == 0:
             continue
         parts.append(base)
-    return parts
+    return tuple(parts)
 
 
 def _open_factors(expr: Expr) -> list[Expr]:

@@ -15,7 +15,7 @@ import sympy as sp
 from sympy import Expr
 
 from proofs.decide import Undecided, is_zero
-from proofs.engines.prover.settle import settled
+from proofs.engines.prover.settle import settled, with_winners
 from proofs.ledger import Finding, Outcome
 from proofs.normal_form import TooLarge, cancelled, normal_form
 from proofs.statements import DK, ExpectedGradient, K, SampleGradient, Stationary, undetached
@@ -33,15 +33,17 @@ _POINTS: tuple[dict[Expr, Expr], ...] = (
         REWARD: sp.Rational(2, 9),
     },
 )
+_IN_RATIOS: dict[Expr, Expr] = {
+    sp.log(Q): sp.log(P) - L,
+    sp.log(M): sp.log(P) - sp.log(RHO),
+    Q: P * sp.exp(-L),
+    M: P / RHO,
+}
 
 
 def in_ratios(expr: Expr) -> Expr:
     """Write an expression in p, q, m with L = log(p/q) and rho = p/m."""
-    return (
-        expr.subs(sp.log(Q), sp.log(P) - L)
-        .subs(sp.log(M), sp.log(P) - sp.log(RHO))
-        .subs({Q: P * sp.exp(-L), M: P / RHO})
-    )
+    return expr.xreplace(_IN_RATIOS)
 
 
 def prove_expected_gradient(statement: ExpectedGradient) -> Finding:
@@ -52,8 +54,13 @@ def prove_expected_gradient(statement: ExpectedGradient) -> Finding:
 
 def prove_sample_gradient(statement: SampleGradient) -> Finding:
     """Decide whether the slopes of both sides are the same."""
-    difference = undetached(sp.diff(statement.left, P) - sp.diff(statement.right, P))
+    difference = _slope(statement.left) - _slope(statement.right)
     return _for_every_estimator(difference, lambda d: decide(settled(in_ratios(d)), ANY))
+
+
+def _slope(side: Expr) -> Expr:
+    """The derivative by p; of a minimum with a clear winner it is the winner's, and no step appears."""
+    return undetached(sp.diff(with_winners(side), P))
 
 
 def prove_stationary(statement: Stationary) -> Finding:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import sympy as sp
 from sympy import Expr
+
+from proofs.statements import undetached
 
 _SWITCHES = (sp.Min, sp.Max, sp.Heaviside, sp.Abs, sp.sign)
 
@@ -19,11 +23,33 @@ def settled(expr: Expr) -> Expr:
     return expr.replace(lambda e: isinstance(e, _SWITCHES), _settle)
 
 
+def with_winners(expr: Expr) -> Expr:
+    """Return the expression with each minimum and maximum that one argument wins replaced by that argument.
+
+    It wins strictly, at the values of what is detached, so it does in a neighbourhood too.
+    """
+    if not expr.has(sp.Min, sp.Max):
+        return expr
+    parts = [with_winners(part) for part in expr.args]
+    if not isinstance(expr, sp.Min | sp.Max):
+        return expr.func(*parts)
+    best = parts[0]
+    for other in parts[1:]:
+        difference = _lowest_terms(undetached(best - other))
+        if not (difference.is_positive or difference.is_negative):
+            return expr.func(*parts)
+        best = best if bool(difference.is_positive) is isinstance(expr, sp.Max) else other
+    return best
+
+
 def _settle(node: Expr) -> Expr:
     if isinstance(node, sp.Min | sp.Max):
         best = node.args[0]
         for other in node.args[1:]:
             difference = _lowest_terms(best - other)
+            if difference.is_nonnegative or difference.is_nonpositive:
+                best = best if bool(difference.is_nonnegative) is isinstance(node, sp.Max) else other
+                continue
             distance = _magnitude(difference)
             best = (best + other + (distance if isinstance(node, sp.Max) else -distance)) / 2
         return sp.expand(best) if not best.has(sp.Abs) else best
@@ -34,8 +60,11 @@ def _settle(node: Expr) -> Expr:
     return sign if isinstance(node, sp.sign) else (1 + sign) / 2
 
 
+@lru_cache(maxsize=1024)
 def _lowest_terms(expr: Expr) -> Expr:
-    return sp.factor(sp.together(sp.powsimp(sp.expand_log(expr, force=True))))
+    if expr.is_rational_function():
+        return sp.factor(expr)
+    return sp.factor(sp.powsimp(sp.expand_log(expr, force=True)))
 
 
 def _magnitude(argument: Expr) -> Expr:

@@ -61,7 +61,8 @@ def _slope(expr: Expr, symbol: Symbol) -> Expr:
 @lru_cache(maxsize=4096)
 def _slope_of_term(term: Expr, symbol: Symbol) -> Expr:
     """Factors without the symbol, and those that are detached, are numbers to the derivative."""
-    outside, inside = [], []
+    outside: list[Expr] = []
+    inside: list[Expr] = []
     for factor in sp.Mul.make_args(term):
         constant = isinstance(factor, sg) or symbol not in factor.free_symbols
         (outside if constant else inside).append(factor)
@@ -89,11 +90,3 @@ def _written(surrogate: Surrogate, horizon: int, variable_length: bool) -> Expr:
     expr = sp.sympify(surrogate(horizon))
     # answers of fixed length have N = T
     return expr if variable_length else expr.subs(LENGTH, horizon)
-
-
-def known_symbols(horizon: int) -> set[Symbol]:
-    """Return every symbol that depends on the answer."""
-    symbols: set[Symbol] = {LENGTH}
-    for t in range(horizon):
-        symbols |= {*token_symbols(t), divergence_symbol(t), reference_divergence_symbol(t)}
-    return symbols

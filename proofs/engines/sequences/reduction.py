@@ -19,6 +19,7 @@ only by a world that was computed (`proofs.engines.sequences.worlds`).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache, lru_cache
 
 from sympy import Add, Expr, Mul, S, Symbol, exp
 
@@ -28,7 +29,6 @@ from proofs.engines.sequences.fields import (
     SCORE,
     Direction,
     field_of,
-    known_symbols,
     value_of,
 )
 from proofs.engines.sequences.worlds import counterexample
@@ -79,6 +79,7 @@ def _parts(
     return dict(field_of(surrogate, horizon, statement.variable_length).items())
 
 
+@lru_cache(maxsize=8192)
 def integrated(monomial: Expr, direction: Direction | None, horizon: int) -> tuple[Expr, Expr, Direction | None]:
     """Return a number, a monomial and a direction whose product has the same expectation under the sampler."""
     own, shared, reach = _taken_apart(monomial, horizon)
@@ -109,6 +110,7 @@ def integrated(monomial: Expr, direction: Direction | None, horizon: int) -> tup
     return number, Mul(shared, *own.values()), direction
 
 
+@cache
 def _moments(m: int) -> Mapping[Expr, tuple[Expr, Expr]]:
     """E[f | h] of the functions f of token m that are known, as number and symbol."""
     x, rho = token_symbols(m)
@@ -121,6 +123,7 @@ def _moments(m: int) -> Mapping[Expr, tuple[Expr, Expr]]:
     }
 
 
+@cache
 def _score_rules(m: int) -> Mapping[Expr, tuple[Expr, Direction]]:
     """E[f s_m | h] of the functions f of token m that are known, as number and direction."""
     x, rho = token_symbols(m)
@@ -133,15 +136,11 @@ def _score_rules(m: int) -> Mapping[Expr, tuple[Expr, Direction]]:
 
 def _taken_apart(monomial: Expr, horizon: int) -> tuple[dict[int, Expr], Expr, int]:
     """The factors of each token alone, all others, and the last token that the others depend on."""
-    reaches: dict[Symbol, int] = {LENGTH: horizon - 1}
-    owners: dict[Symbol, int] = {}
-    for t in range(horizon):
-        owners |= dict.fromkeys(token_symbols(t), t)
-        reaches |= {divergence_symbol(t): t - 1, reference_divergence_symbol(t): t - 1}
+    owners, reaches = _places(horizon)
     own: dict[int, Expr] = {}
     shared, reach = S.One, -1
     for factor in _factors(monomial):
-        symbols = factor.free_symbols & known_symbols(horizon)
+        symbols = factor.free_symbols & {*owners, *reaches}
         places = {owners.get(symbol) for symbol in symbols}
         if len(places) == 1 and None not in places:
             (place,) = places
@@ -151,6 +150,17 @@ def _taken_apart(monomial: Expr, horizon: int) -> tuple[dict[int, Expr], Expr, i
             shared *= factor
             reach = max(reach, *(owners.get(s, reaches.get(s, -1)) for s in symbols), -1)
     return own, shared, reach
+
+
+@cache
+def _places(horizon: int) -> tuple[dict[Symbol, int], dict[Symbol, int]]:
+    """The token whose own each symbol is, and the last token that each of the others depends on."""
+    owners: dict[Symbol, int] = {}
+    reaches: dict[Symbol, int] = {LENGTH: horizon - 1}
+    for t in range(horizon):
+        owners |= dict.fromkeys(token_symbols(t), t)
+        reaches |= {divergence_symbol(t): t - 1, reference_divergence_symbol(t): t - 1}
+    return owners, reaches
 
 
 def _factors(monomial: Expr) -> list[Expr]:
