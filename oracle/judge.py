@@ -13,6 +13,7 @@ from oracle.errors import OracleError, SubjectError
 from oracle.examine import examine
 from oracle.records import Finding, SubjectRecord, Verdict
 from oracle.subject.binding import Binding, bind
+from oracle.subject.guard import restored
 from oracle.subject.subject import Placement, Subject, open_subject
 from oracle.subject.target import Target
 
@@ -45,7 +46,7 @@ def judge_binding(
     demanded: bool = False,
 ) -> list[Verdict]:
     """All verdicts on one bound callable, loss first."""
-    with _one_thread():
+    with restored(), _one_thread():
         subject = open_subject(target, binding)
         return [
             judge(subject, p, options or Options(), claims, demanded) for p in _placements(subject, placement, claims)

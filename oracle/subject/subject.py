@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import itertools
-import sys
 import traceback
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,6 +16,7 @@ from torch import Tensor
 from oracle.errors import SubjectError
 from oracle.subject.batch import Batch, mild
 from oracle.subject.binding import Binding, parameters_of
+from oracle.subject.guard import Interrupted, guarded
 from oracle.subject.roles import Role
 from oracle.subject.target import Target, eager_compile
 
@@ -86,9 +84,11 @@ class Subject:
         Raises SubjectError where the backward pass raises (a saved tensor overwritten, a faulty autograd.Function).
         """
         try:
-            with _guarded():
+            with guarded(), eager_compile():
                 (gradient,) = torch.autograd.grad(scalar, leaf, allow_unused=True)
-        except Exception as error:
+        except Interrupted:
+            raise
+        except BaseException as error:
             raise SubjectError(
                 f"{self.target.name} raised {type(error).__name__} in its backward pass: {_brief(error)}; "
                 "no gradient can be taken, so nothing can be said of it as a loss"
@@ -175,29 +175,17 @@ def _arguments(binding: Binding, convention: Convention, batch: Batch, policy: T
     return {name: values[role] for role, name in binding.roles.items()} | further | dict(binding.settings)
 
 
-@contextlib.contextmanager
-def _guarded() -> Iterator[None]:
-    """What a subject prints goes to stderr; the random state and the default dtype come back as they were."""
-    dtype = torch.get_default_dtype()
-    with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(sys.stderr), eager_compile():
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                yield
-        finally:
-            torch.set_default_dtype(dtype)
-
-
 def _call(target: Target, binding: Binding, convention: Convention, batch: Batch, policy: Tensor) -> Tensor:
     given = _arguments(binding, convention, batch, policy)
     try:
         parameters = parameters_of(target.function)
         args = [given.pop(n) for n, p in parameters.items() if p.kind is p.POSITIONAL_ONLY and n in given]
-        with _guarded():
-            answer = target.function(*args, **given)
-    except (Exception, SystemExit) as error:
+        with guarded(), eager_compile():
+            return _tensor(target, target.function(*args, **given))
+    except (Interrupted, SubjectError):
+        raise
+    except BaseException as error:  # SystemExit and KeyboardInterrupt too, where the subject raises them
         raise SubjectError(_raised(target, error)) from error
-    return _tensor(target, answer)
 
 
 def _raised(target: Target, error: BaseException) -> str:
@@ -211,7 +199,10 @@ def _raised(target: Target, error: BaseException) -> str:
 
 
 def _brief(error: BaseException) -> str:
-    return " ".join(str(error).split())[:160]
+    try:
+        return " ".join(str(error).split())[:160] or "(no message)"
+    except Exception:  # the subject's own exception, whose __str__ may raise
+        return "(a message that cannot be shown)"
 
 
 _FIRST_KEYS = ("loss", "kl_loss", "kl", "kl_penalty", "penalty", "rewards", "token_level_rewards")

@@ -111,22 +111,27 @@ def _attribute(module: types.ModuleType, path: str, functions: dict[str, Any], t
 
 
 def _load(location: str, text: str) -> types.ModuleType:
+    from oracle.subject.guard import Interrupted, guarded, restored  # it loads torch
+
     is_file = location.endswith(".py") or "/" in location or "\\" in location or location.startswith(".")
     try:
-        with eager_compile(), contextlib.redirect_stdout(sys.stderr):
+        with restored(), guarded(imports=True), eager_compile():
             return _load_file(Path(location), text) if is_file else _load_module(location)
-    except TargetError:
+    except (TargetError, Interrupted):
         raise
     except SyntaxError as error:
         raise TargetError(f"{location}, line {error.lineno}: {error.msg}; it is not valid Python") from error
     except ModuleNotFoundError as error:
         raise ImportFailed(_missing_module(location, is_file, error)) from error
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # SystemExit and KeyboardInterrupt too, where the module raises them
         raise ImportFailed(f"{location} raised {type(error).__name__} while it was imported: {_line(error)}") from error
 
 
 def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or "(no message)"
+    try:
+        return " ".join(str(error).split())[:200] or "(no message)"
+    except Exception:  # the module's own exception, whose __str__ may raise
+        return "(a message that cannot be shown)"
 
 
 def _missing_module(location: str, is_file: bool, error: ModuleNotFoundError) -> str:
@@ -164,10 +169,11 @@ def _load_file(path: Path, text: str) -> types.ModuleType:
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        del sys.modules[name]
+        sys.modules.pop(name, None)
         raise
     finally:
-        sys.path.remove(str(path.parent))
+        with contextlib.suppress(ValueError):  # the file may have taken it out itself
+            sys.path.remove(str(path.parent))
     return module
 
 
