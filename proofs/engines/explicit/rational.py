@@ -200,9 +200,11 @@ def _exponential(argument: Expr, unknown: _Unknown) -> Expr:
 
 def _without_roots(expr: Expr) -> Expr:
     """Write a symbol with fractional powers as a power of a new one."""
-    for symbol in sorted(expr.free_symbols, key=str):
-        powers = [p.exp for p in expr.atoms(sp.Pow) if p.base == symbol and p.exp.is_Rational]
-        common = lcm(*(int(p.q) for p in powers))
+    roots: dict[Symbol, int] = {}
+    for power in expr.atoms(sp.Pow):
+        if power.base.is_Symbol and power.exp.is_Rational:
+            roots[power.base] = lcm(roots.get(power.base, 1), int(power.exp.q))
+    for symbol, common in sorted(roots.items(), key=str):
         if common > 1:
             expr = sp.powdenest(expr.subs(symbol, Dummy(f"root_{symbol}", positive=True) ** common), force=True)
     return expr
