@@ -6,6 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -17,6 +18,8 @@ from proofs.theorems import catalogue, false_statements
 
 _PIECES = 3
 """Into how many tasks the theorems of a path are cut, unless an engine prepares for all of them."""
+
+_CACHE = "SYMPY_CACHE_SIZE"
 
 
 class UnknownTheorem(ValueError):
@@ -95,10 +98,24 @@ def _answers(theorems: Sequence[Theorem], engines: Sequence[str], workers: int) 
             yield _run(*task)
         return
     # spawned, not forked: a fork of a process with threads may hang, and solvers start some
-    with ProcessPoolExecutor(min(workers, len(tasks)), multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with _unbounded_cache(), ProcessPoolExecutor(min(workers, len(tasks)), context) as pool:
         futures: list[Future[list[_Answer]]] = [pool.submit(_run, *task) for task in tasks]
         for future in as_completed(futures):
             yield future.result()
+
+
+@contextmanager
+def _unbounded_cache() -> Iterator[None]:
+    """Let SymPy remember all it computes in the processes started here: the memory is returned when they end."""
+    if _CACHE in os.environ:
+        yield
+        return
+    os.environ[_CACHE] = "None"
+    try:
+        yield
+    finally:
+        del os.environ[_CACHE]
 
 
 def _tasks(ids: Sequence[str], engines: Sequence[str]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
