@@ -10,9 +10,10 @@ import torch
 from jaxtyping import Float64
 
 from oracle.probing.instances import Answers, Instance, Table
-from oracle.probing.signal import Signal, kl_part
+from oracle.probing.signal import Signal, kl_part, kl_part_on_logits
 from oracle.subject.batch import Batch
 from oracle.subject.subject import Placement, Subject
+from oracle.subject.vocabulary import Tables
 
 Numbers = Float64[np.ndarray, "..."]
 Weights = Float64[np.ndarray, "answers horizon"]
@@ -26,13 +27,23 @@ def as_batch(instance: Instance) -> tuple[Batch, Answers, Answers]:
     def pick(table: Table) -> torch.Tensor:
         return torch.from_numpy(table[rows, tokens].copy())
 
+    def whole(table: Table) -> torch.Tensor:
+        return torch.from_numpy(table[rows].copy())
+
     policy = pick(instance.log_policy())
+    tables = Tables(
+        whole(instance.log_policy()),
+        whole(instance.log_reference()),
+        whole(instance.log_sampler()),
+        torch.from_numpy(tokens.copy()),
+    )
     batch = Batch(
         policy,
         pick(instance.log_reference()),
         pick(instance.log_sampler()),
         torch.ones_like(policy),
         torch.zeros(policy.shape[0], dtype=torch.float64),
+        tables=tables,
     )
     return batch, tokens, rows
 
@@ -52,6 +63,8 @@ def of_subject(
     """The expected gradient of the subject's KL part, tokens drawn from the sampler (an average over sequences for a
     penalty; for a loss, as it averages itself). ``returns`` gives each token the sum of the penalties from it on."""
     batch, tokens, rows = as_batch(instance)
+    if subject.wide and placement != "reward":
+        return _at_logits(subject, batch, rows, instance)
     signal = kl_part(subject, placement, batch)
     weight: Numbers = signal.coefficient.numpy()
     if returns:
@@ -59,6 +72,17 @@ def of_subject(
     if subject.kind == "penalty":
         weight = weight / batch.shape[0]
     return score_sum(instance, rows, tokens, weight), signal
+
+
+def _at_logits(subject: Subject, batch: Batch, rows: Answers, instance: Instance) -> tuple[Table, Signal]:
+    """The gradient at the logits themselves, added up over the positions that share a prefix."""
+    logits = subject.logits(batch)
+    gradient = kl_part_on_logits(subject, batch, logits)[:, : batch.shape[1]]
+    out = np.zeros_like(instance.log_policy())
+    np.add.at(out, rows, gradient.numpy())
+    if subject.kind == "penalty":
+        out = out / batch.shape[0]
+    return out, Signal(gradient.norm(dim=-1), logits, True)
 
 
 @cache
@@ -97,3 +121,13 @@ def of_objective(name: str, level: str, prefixes: str | None, instance: Instance
         shared = instance.vocabulary ** (instance.horizon - 1 - np.arange(instance.horizon))
         weight = np.exp(before + log_pi) * coefficient(name)(ratio) / shared
     return score_sum(instance, rows, tokens, weight)
+
+
+def reverse_kl_of(instance: Instance) -> tuple[float, float]:
+    """KL(policy||reference) of whole answers in nats, and the variance of the answers' log-ratios (k1's) under the
+    policy."""
+    tokens, rows, _ = instance.sequences()
+    log_pi, log_ref = (t[rows, tokens].sum(1) for t in (instance.log_policy(), instance.log_reference()))
+    ratio, weight = log_pi - log_ref, np.exp(log_pi)
+    mean = float(weight @ ratio)
+    return mean, float(weight @ (ratio - mean) ** 2)

@@ -52,3 +52,23 @@ def kl_part(subject: Subject, placement: Placement, batch: Batch) -> Signal:
         return signal
     rest = once(subject, placement, batch.with_beta(0.0))
     return Signal(signal.coefficient - rest.coefficient, signal.value, signal.connected)
+
+
+def once_on_logits(subject: Subject, batch: Batch, logits: Float[Tensor, "b n v"]) -> Float[Tensor, "b n v"]:
+    """The gradient of a wide subject's loss (of a penalty's sum) with respect to the policy's logits."""
+    leaf = logits.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        result = subject.result_on(batch, leaf.to(subject.convention.dtype).clone())
+        if not result.requires_grad:
+            return torch.zeros_like(leaf).double().detach()
+        scalar = result.sum() if subject.kind == "penalty" else result.mean()
+        gradient = subject.derivative(scalar, leaf)
+    return (torch.zeros_like(leaf) if gradient is None else gradient).double().detach()
+
+
+def kl_part_on_logits(subject: Subject, batch: Batch, logits: Float[Tensor, "b n v"]) -> Float[Tensor, "b n v"]:
+    """The part of that gradient which the KL coefficient scales."""
+    gradient = once_on_logits(subject, batch, logits)
+    if not subject.has(Role.BETA):
+        return gradient
+    return gradient - once_on_logits(subject, batch.with_beta(0.0), logits)

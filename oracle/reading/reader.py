@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,6 +57,11 @@ class Reading:
 
 def read(subject: Subject, placement: Placement, batch: Batch, symbolic_advantages: bool = False) -> Reading:
     """Read a subject at a batch. Raises Unread with the first cause where no formula comes out."""
+    if subject.whole:
+        raise Unread("the whole vocabulary enters, not the sampled tokens alone")
+    if subject.wide:
+        # what it answers depends on the tokens' log-probabilities alone (``Subject.whole``): two tokens show them
+        subject = dataclasses.replace(subject, convention=dataclasses.replace(subject.convention, plain=True))
     try:
         return _read(subject, placement, batch, symbolic_advantages)
     except SubjectError as error:

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from oracle.subject.vocabulary import Tables
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -19,6 +21,8 @@ class Batch:
     mask: Float[Tensor, "b t"]
     advantages: Float[Tensor, " b"]
     beta: float = 1.0
+    tables: Tables | None = None
+    """The whole vocabulary at each position, where it is known; used only where it says the same of the tokens."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -70,3 +74,12 @@ def mild(b: int, t: int, seed: int, dtype: torch.dtype = torch.float64) -> Batch
 
     policy = -0.4 - 2.2 * torch.rand(b, t, generator=g, dtype=torch.float64)
     return from_log_ratios(policy, spread(0.05, 0.35), spread(0.01, 0.09)).to(dtype)
+
+
+def ragged(lengths: tuple[int, ...], width: int, seed: int) -> Batch:
+    """A mild batch of sequences of these lengths, padded on the right to ``width`` tokens."""
+    batch = mild(len(lengths), width, seed)
+    mask = torch.zeros_like(batch.policy)
+    for b, n in enumerate(lengths):
+        mask[b, :n] = 1.0
+    return replace(batch, mask=mask)

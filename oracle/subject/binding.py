@@ -10,8 +10,19 @@ from difflib import get_close_matches
 from typing import Any
 
 from oracle.errors import RoleError
-from oracle.subject.roles import ROLE_NAMES, Role, role_of
+from oracle.subject.roles import (
+    POLICY_FORMS,
+    REFERENCE_FORMS,
+    ROLE_NAMES,
+    SAMPLER_FORMS,
+    WEIGHTS,
+    Role,
+    role_beside_logits,
+    role_of,
+)
 
+_NEVER_OPTIONAL = (Role.VALUES, Role.BIAS, Role.TOKENS)
+"""Roles without which a callable that has a default for them does as well."""
 _SHARED = (Role.SAMPLER, Role.MASK)
 """Roles that several parameters may play; all are given the same numbers."""
 
@@ -26,6 +37,11 @@ class Binding:
     """Further parameters that play a role already bound: a rollout policy beside a proximal one, a second mask."""
     numbers: Mapping[str, float] = field(default_factory=dict)
     """Parameters left at a numeric default: candidates for a constant normaliser."""
+
+    def masks(self) -> list[str]:
+        """The parameters that play the mask."""
+        first = [self.roles[Role.MASK]] if Role.MASK in self.roles else []
+        return [*first, *(n for n, r in self.also.items() if r is Role.MASK)]
 
 
 def parse_assignment(text: str, option: str) -> tuple[str, str]:
@@ -85,7 +101,9 @@ def bind(function: Callable[..., Any], roles: Sequence[str] = (), settings: Sequ
             also[name] = role
         else:
             bound[role] = name
-    unbound, numbers = _bind_by_name(function, parameters, {*explicit, *fixed}, bound, also)
+    named = role_beside_logits if _wide(parameters, explicit) else role_of
+    unbound, numbers = _bind_by_name(function, parameters, {*explicit, *fixed}, bound, also, named)
+    _one_form(parameters, explicit, bound)
     _require(function, bound, unbound, parameters)
     return Binding(bound, fixed, also, numbers)
 
@@ -110,15 +128,18 @@ def _bind_by_name(
     taken: set[str],
     bound: dict[Role, str],
     also: dict[str, Role],
+    named: Callable[[str], Role | None],
 ) -> tuple[list[str], dict[str, float]]:
     unbound: list[str] = []
     numbers: dict[str, float] = {}
     for name, parameter in parameters.items():
         if name in taken or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
-        role = role_of(name)
+        role = named(name)
         default = parameter.default
         optional = default is not parameter.empty
+        if optional and role in _NEVER_OPTIONAL:
+            role = None
         fits = not optional or default is None or (role is Role.BETA and isinstance(default, (int, float)))
         if role is not None and fits and not isinstance(default, bool):
             if role not in bound:
@@ -137,24 +158,58 @@ def _bind_by_name(
     return unbound, numbers
 
 
+_WIDE = {Role.LOGITS, Role.DISTRIBUTION, Role.HIDDEN}
+
+
+def _wide(parameters: Mapping[str, inspect.Parameter], explicit: Mapping[str, Role]) -> bool:
+    """Whether the policy comes as logits, as log-probabilities of the whole vocabulary, or as hidden states."""
+    said = set(explicit.values())
+    roles = {role_of(n) for n in parameters if n not in explicit}
+    if _WIDE & (said | roles):
+        return True
+    # "student_input" alone may be anything; beside "student_weight" it is a hidden state
+    needed = {role_beside_logits(n) for n, p in parameters.items() if p.default is p.empty and n not in explicit}
+    return {Role.HIDDEN, Role.WEIGHT} <= needed and Role.POLICY not in said | roles
+
+
+def _one_form(
+    parameters: Mapping[str, inspect.Parameter], explicit: Mapping[str, Role], bound: dict[Role, str]
+) -> None:
+    """Where one distribution could be given in several forms, give the required ones, or else the plainest."""
+    for forms in (POLICY_FORMS, REFERENCE_FORMS, SAMPLER_FORMS):
+        found = [r for r in forms if r in bound]
+        needed = [r for r in found if bound[r] in explicit or parameters[bound[r]].default is inspect.Parameter.empty]
+        for role in found:
+            if role not in (needed or found[:1]):
+                del bound[role]
+    for hidden, weight in WEIGHTS.items():
+        if weight in bound and hidden not in bound and bound[weight] not in explicit:
+            optional = parameters[bound[weight]].default is not inspect.Parameter.empty
+            if optional:
+                del bound[weight]
+
+
 def _require(
     function: Callable[..., Any],
     bound: Mapping[Role, str],
     unbound: Sequence[str],
     parameters: Mapping[str, inspect.Parameter],
 ) -> None:
-    missing = [r for r in (Role.POLICY, Role.REFERENCE) if r not in bound]
+    missing = [r[0] for r in (POLICY_FORMS, REFERENCE_FORMS) if not any(form in bound for form in r)]
     if missing:
         role = missing[0]
-        if any("logits" in p for p in parameters):
-            raise RoleError(
-                f"{_name(function)}({', '.join(parameters)}): losses on logits are not judged yet; "
-                "write a small function of per-token log-probabilities that calls it"
-            )
         candidate = unbound[0] if unbound else next(iter(parameters), "PARAMETER")
+        forms = POLICY_FORMS if role is Role.POLICY else REFERENCE_FORMS
         raise RoleError(
             f"{_name(function)}({', '.join(parameters)}): no parameter is recognised as the {role}'s "
-            f"log-probabilities; say which with --role {candidate}={role}"
+            f"log-probabilities; say which with --role {candidate}={role} "
+            f"(or {', '.join(forms[1:-1])} or {forms[-1]} in the place of {role})"
+        )
+    if Role.HIDDEN in bound and Role.WEIGHT not in bound:
+        name = next(iter(unbound), "WEIGHT")
+        raise RoleError(
+            f"{_name(function)}: hidden states need the matrix that makes logits of them; "
+            f"say which parameter it is with --role {name}={Role.WEIGHT}"
         )
     if unbound:
         name = unbound[0]

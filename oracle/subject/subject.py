@@ -14,23 +14,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from oracle.errors import SubjectError
+from oracle.subject.arguments import Convention, arguments, policy_rows
 from oracle.subject.batch import Batch, mild
 from oracle.subject.binding import Binding, parameters_of
+from oracle.subject.frames import is_wide, no_frame
 from oracle.subject.guard import Interrupted, guarded
 from oracle.subject.roles import Role
 from oracle.subject.target import Target, eager_compile
 
 Kind = Literal["penalty", "loss"]
 Placement = Literal["loss", "reward", "whole"]
-
-
-@dataclass(frozen=True)
-class Convention:
-    """How a callable wants its arguments, found by trying: dtype of the numbers, of the mask, shape of advantages."""
-
-    dtype: torch.dtype = torch.float64
-    mask: torch.dtype = torch.float64
-    advantages: Literal["sequence", "token", "column"] = "sequence"
 
 
 @dataclass(frozen=True)
@@ -43,6 +36,15 @@ class Subject:
     kind: Kind
     rewarding: bool = False
     """The result is a reward (it grows with the rewards role), so the penalty is its negative."""
+    whole: bool = False
+    """The gradient at the logits is no multiple of the token's score: the whole vocabulary enters."""
+    notes: tuple[str, ...] = ()
+    """How the arguments were understood, where that was found by trying."""
+
+    @property
+    def wide(self) -> bool:
+        """Whether it takes logits, hidden states, or log-probabilities of the whole vocabulary."""
+        return self.convention.frame is not None
 
     @property
     def placements(self) -> tuple[Placement, ...]:
@@ -53,7 +55,7 @@ class Subject:
 
     def has(self, role: Role) -> bool:
         """Whether a parameter plays this role."""
-        return role in self.binding.roles
+        return role in self.binding.roles or (role is Role.MASK and self.convention.ignore)
 
     def roles(self) -> dict[str, str]:
         """Role to parameter (several, joined by commas), as the record shows it."""
@@ -76,7 +78,25 @@ class Subject:
 
     def result(self, batch: Batch, policy: Float[Tensor, "b t"]) -> Tensor:
         """Call the function with ``policy`` in the policy's place; the tensor it answers, of any permitted shape."""
-        return _call(self.target, self.binding, self.convention, batch, policy)
+        return self._scored(call(self.target, self.binding, self.convention, batch, policy), batch)
+
+    def logits(self, batch: Batch) -> Tensor:
+        """Log-probabilities [B, N, V] as ``result_on`` takes them, of the batch's policy; N >= tokens, by the frame."""
+        assert self.convention.frame is not None
+        return self.convention.frame.logits(policy_rows(self.convention, batch, batch.policy.to(self.convention.dtype)))
+
+    def result_on(self, batch: Batch, logits: Float[Tensor, "b n v"]) -> Tensor:
+        """Call a wide subject with these log-probabilities of the whole vocabulary in the policy's place."""
+        answer = call(self.target, self.binding, self.convention, batch, batch.policy, logits)
+        return self._scored(answer, batch)
+
+    def _scored(self, answer: Tensor, batch: Batch) -> Tensor:
+        if self.convention.frame is None or self.kind == "loss":
+            return answer
+        scored = self.convention.frame.scored(answer, *batch.shape)
+        if scored is None:
+            raise no_frame(self.target.name, tuple(answer.shape), *batch.shape)
+        return scored
 
     def derivative(self, scalar: Tensor, leaf: Tensor) -> Tensor | None:
         """The gradient of a number made from the result; None where no graph leads to ``leaf``.
@@ -101,27 +121,32 @@ def open_subject(target: Target, binding: Binding) -> Subject:
 
     Raises SubjectError where the callable raises, returns nothing, another shape, or a number that is not finite.
     """
+    if is_wide(binding):
+        from oracle.subject.opening import open_wide  # it builds on this module
+
+        return open_wide(target, binding)
     first: SubjectError | None = None
-    for convention in _conventions(binding):
+    for convention in conventions(binding):
         batch = mild(3, 2, seed=7)
         try:
-            result = _call(target, binding, convention, batch, batch.policy)
+            result = call(target, binding, convention, batch, batch.policy)
             kind = _kind(target, result)
         except SubjectError as error:
             first = first or error
             continue
         if not bool(torch.isfinite(result).all()):
             raise SubjectError(
-                f"{target.name} returned {_first_bad(result)} on mild inputs (|log(policy/reference)| < .4); "
+                f"{target.name} returned {first_bad(result)} on mild inputs (|log(policy/reference)| < .4); "
                 "mend the function, or fix a parameter with --set"
             )
-        rewarding = kind == "penalty" and _is_rewarding(target, binding, convention, batch)
+        rewarding = kind == "penalty" and is_rewarding(target, binding, convention, batch)
         return Subject(target, binding, convention, kind, rewarding)
     assert first is not None
     raise first
 
 
-def _conventions(binding: Binding) -> Iterator[Convention]:
+def conventions(binding: Binding) -> Iterator[Convention]:
+    """The calling conventions to try, the plainest first."""
     masks = (torch.float64, torch.bool, torch.int64) if Role.MASK in binding.roles else (torch.float64,)
     wide = Role.ADVANTAGES in binding.roles or Role.REWARDS in binding.roles
     shapes: tuple[Literal["sequence", "token", "column"], ...] = (
@@ -142,41 +167,31 @@ def _kind(target: Target, result: Tensor) -> Kind:
     )
 
 
-def _first_bad(result: Tensor) -> str:
+def first_bad(result: Tensor) -> str:
+    """The first number that is not finite, as text."""
     bad = result.detach().flatten()
     return str(float(bad[~torch.isfinite(bad)][0]))
 
 
-def _is_rewarding(target: Target, binding: Binding, convention: Convention, batch: Batch) -> bool:
+def is_rewarding(target: Target, binding: Binding, convention: Convention, batch: Batch) -> bool:
+    """Whether the result grows with the rewards, so that it is a reward and not a penalty."""
     if Role.REWARDS not in binding.roles:
         return False
     one = dataclasses.replace(batch, advantages=torch.ones_like(batch.advantages))
-    low = _call(target, binding, convention, batch, batch.policy).detach().sum()
-    return bool(_call(target, binding, convention, one, batch.policy).detach().sum() > low)
+    low = call(target, binding, convention, batch, batch.policy).detach().sum()
+    return bool(call(target, binding, convention, one, batch.policy).detach().sum() > low)
 
 
-def _arguments(binding: Binding, convention: Convention, batch: Batch, policy: Tensor) -> dict[str, Any]:
-    b, t = batch.shape
-    shape = {"sequence": (b,), "token": (b, t), "column": (b, 1)}[convention.advantages]
-    spread = batch.advantages.to(convention.dtype)
-    spread = (spread if shape == (b,) else spread[:, None].expand(shape)).clone()
-    values: dict[Role, Any] = {
-        Role.POLICY: policy,
-        Role.REFERENCE: batch.reference.to(convention.dtype).clone(),
-        Role.SAMPLER: batch.sampler.to(convention.dtype).clone(),
-        Role.MASK: batch.mask.to(convention.mask).clone(),
-        Role.ADVANTAGES: spread,
-        Role.REWARDS: spread.clone(),
-        Role.BETA: batch.beta,
-        # ids of tokens whose log-probabilities are given: any will do
-        Role.TOKENS: torch.arange(b * t, dtype=torch.int64).reshape(b, t) % 3,
-    }
-    further = {name: values[role].clone() for name, role in binding.also.items()}
-    return {name: values[role] for role, name in binding.roles.items()} | further | dict(binding.settings)
-
-
-def _call(target: Target, binding: Binding, convention: Convention, batch: Batch, policy: Tensor) -> Tensor:
-    given = _arguments(binding, convention, batch, policy)
+def call(
+    target: Target,
+    binding: Binding,
+    convention: Convention,
+    batch: Batch,
+    policy: Tensor,
+    logits: Tensor | None = None,
+) -> Tensor:
+    """Call a target once; the tensor in its answer. Raises SubjectError where it raises or answers no tensor."""
+    given = arguments(binding, convention, batch, policy, logits)
     try:
         parameters = parameters_of(target.function)
         args = [given.pop(n) for n, p in parameters.items() if p.kind is p.POSITIONAL_ONLY and n in given]

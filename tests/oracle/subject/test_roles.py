@@ -19,8 +19,16 @@ NAMES = {
     Role.REWARDS: "rewards reward scores token_level_scores reward_score token_level_rewards",
     Role.MASK: "mask response_mask completion_mask loss_mask attention_mask action_mask eos_mask",
     Role.TOKENS: "input_ids completion_ids token_ids labels",
+    Role.VALUES: "values old_values",
+    Role.LOGITS: "logits policy_logits student_logits logits_policy shift_logits new_logits",
+    Role.REFERENCE_LOGITS: "ref_logits reference_logits teacher_logits logits_ref base_logits",
+    Role.SAMPLER_LOGITS: "old_logits rollout_logits",
+    Role.DISTRIBUTION: "full_logprobs policy_full_log_probs vocab_logps",
+    Role.REFERENCE_DISTRIBUTION: "ref_full_logprobs teacher_vocab_log_probs",
+    Role.HIDDEN: "hidden_states hidden last_hidden_state policy_hidden",
+    Role.REFERENCE_HIDDEN: "ref_hidden_states teacher_hidden",
     Role.BETA: "beta kl_coef kl_coeff kl_ctl init_kl_coef kl_loss_coef kl_weight",
-    None: "ref_free logits ref_logits kl_penalty x epsilon cliprange log_q old_values masked temperature "
+    None: "ref_free kl_penalty x epsilon cliprange log_q masked temperature "
     "loss_type config self ref_model beta1 log_ratio approx_kl",
 }
 
