@@ -141,7 +141,7 @@ def _run(
     """Judge all targets; one that cannot be judged says so on stderr and does not stop the others."""
     files = [_report(r) for r in reports]
     from oracle.case import Options
-    from oracle.claims import parse_claim
+    from oracle.claims import consistent, parse_claim
     from oracle.judge import failed_to_run, judge_target
     from oracle.reporters import REPORTERS
     from oracle.reporters.progress import progress
@@ -149,6 +149,7 @@ def _run(
 
     try:
         parsed = [parse_claim(c) for c in claims]
+        consistent(parsed)
     except OracleError as error:
         raise click.UsageError(str(error)) from error
     verdicts: list[Any] = []

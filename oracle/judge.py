@@ -9,6 +9,7 @@ import torch
 
 from oracle.case import Case, Options
 from oracle.checks import CHECKS
+from oracle.claims import hold_all
 from oracle.errors import OracleError, SubjectError
 from oracle.examine import examine
 from oracle.records import Finding, SubjectRecord, Verdict
@@ -48,9 +49,11 @@ def judge_binding(
     """All verdicts on one bound callable, loss first."""
     with restored(), _one_thread():
         subject = open_subject(target, binding)
-        return [
-            judge(subject, p, options or Options(), claims, demanded) for p in _placements(subject, placement, claims)
-        ]
+        standing = {p: _standing(subject, p, placement, claims) for p in _placements(subject, placement, claims)}
+        for claim in claims:
+            if not any(claim in held for held in standing.values()):
+                raise SubjectError(_unheld(subject, placement, claim))
+        return [judge(subject, p, options or Options(), held, demanded) for p, held in standing.items()]
 
 
 def _placements(subject: Subject, asked: Placement | None, claims: Sequence[Claim]) -> Iterator[Placement]:
@@ -64,6 +67,22 @@ def _placements(subject: Subject, asked: Placement | None, claims: Sequence[Clai
         yield p
     if asked is not None and asked not in subject.placements and subject.placements != ("whole",):
         raise SubjectError(f"{subject.target.name} is a shaped reward; it can only be judged with --placement reward")
+
+
+def _standing(subject: Subject, placement: Placement, asked: Placement | None, claims: Sequence[Claim]) -> list[Claim]:
+    """The claims that are about the subject at this placement; one that names none is about all that was asked for."""
+    anywhere = placement in ("whole", "loss") or asked is not None or len(subject.placements) == 1
+    return [c for c in claims if placement == "whole" or c.placement == placement or (c.placement is None and anywhere)]
+
+
+def _unheld(subject: Subject, asked: Placement | None, claim: Claim) -> str:
+    """A claim that is about nothing that is judged must not count as one that holds."""
+    name = subject.target.name
+    if claim.placement == "both":
+        return f"the claim {claim.text!r} is about a whole loss; {name} is a penalty, which stands in one place"
+    if asked is not None:
+        return f"the claim {claim.text!r} is not about --placement {asked}; leave the placement out, or mend the claim"
+    return f"the claim {claim.text!r} is about a {claim.placement}; {name} can only be judged in reward"
 
 
 class _one_thread:
@@ -80,11 +99,12 @@ class _one_thread:
 def judge(
     subject: Subject, placement: Placement, options: Options, claims: Sequence[Claim] = (), demanded: bool = False
 ) -> Verdict:
-    """One verdict. Raises SubjectError where the callable raises on a batch of another shape."""
+    """One verdict, the claims held. Raises SubjectError where the callable raises on a batch of another shape, and
+    ClaimError where claims contradict each other on it."""
     case = examine(subject, placement, options)
     findings = [_ask(case, c) for c in CHECKS]
-    held = [c for c in claims if c.placement in (None, placement) or placement == "whole"]
-    findings = [_allowed(f, held) for f in findings] + [c.hold(case) for c in held]
+    held = list(claims)
+    findings = [_allowed(f, held) for f in findings] + (hold_all(held, case) if held else [])
     findings += [_defect(d) for d in case.disagreements]
     extra: dict[str, Any] = {}
     if case.with_returns is not None:

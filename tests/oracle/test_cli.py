@@ -147,7 +147,7 @@ def test_a_wrong_binding(folder: Path, options: tuple[str, ...], words: str) -> 
         (("check", "good.py:k2", "--claim", ""), "an empty claim"),
         (("check", "good.py:k2", "--claim", "k9 as loss"), "unknown name 'k9'"),
         (("check", "good.py:k2", "--claim", "revers_kl"), "did you mean 'reverse_kl'"),
-        (("check", "good.py:k2", "--claim", "k2 as loss, weight detatched"), "did you mean 'weight detached'"),
+        (("check", "good.py:k2", "--claim", "k2 as loss, weight detatched"), "did you mean 'detached'"),
         (("check", "good.py:k2", "--claim", "reverse_kl/word"), "write OBJECTIVE[/token|/sequence]"),
         (("libraries", "nope"), "no adapter for 'nope'"),
     ],
