@@ -9,11 +9,12 @@ import sympy as sp
 import torch
 
 from oracle.probing.aggregation import Aggregation
+from oracle.probing.instances import Table
 from oracle.probing.precision import working_dtype
 from oracle.probing.signal import Signal, kl_part
 from oracle.reading.field import Field, KlReading
 from oracle.records import Finding, ObjectiveRecord, WithReturns
-from oracle.subject.batch import Batch, mild
+from oracle.subject.batch import Batch, mild, ragged
 from oracle.subject.subject import Placement, Subject
 
 
@@ -23,6 +24,8 @@ class Options:
 
     seed: int = 0
     max_examples: int = 20
+    cases: str | None = None
+    """The folder in which failures are saved, to be replayed; None saves nothing."""
 
 
 @dataclasses.dataclass
@@ -45,6 +48,8 @@ class Case:
     path: list[str] = dataclasses.field(default_factory=list)
     disagreements: list[str] = dataclasses.field(default_factory=list)
     findings: list[Finding] = dataclasses.field(default_factory=list)
+    gradients: dict[bool, list[Table]] = dataclasses.field(default_factory=dict, repr=False)
+    """Expected gradients at the naming instances, on-policy (True) and off-policy."""
 
     @cached_property
     def mild_signal(self) -> Signal:
@@ -55,6 +60,16 @@ class Case:
     def mild_batch(self) -> Batch:
         """The batch of ``mild_signal``."""
         return mild(3, 4, seed=self.options.seed + 11)
+
+    @cached_property
+    def ragged_signal(self) -> Signal:
+        """The KL part on a batch of sequences of 4, 2 and 1 tokens, padded to 4."""
+        return kl_part(self.subject, self.placement, self.ragged_batch)
+
+    @cached_property
+    def ragged_batch(self) -> Batch:
+        """The batch of ``ragged_signal``."""
+        return ragged((4, 2, 1), 4, seed=self.options.seed + 21)
 
     @cached_property
     def tolerance(self) -> float:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import sympy as sp
+import torch
 
 from oracle.case import Case
 from oracle.errors import SubjectError
 from oracle.probing import naming
-from oracle.probing.expectation import of_subject
+from oracle.probing.expectation import as_batch, of_subject
 from oracle.probing.instances import Instance, Table, draw
+from oracle.probing.signal import once
 from oracle.records import Level, Nearest
+from oracle.subject.batch import Batch
+from oracle.subject.roles import Role
 
 _INSTANCES = 3
 _MILD, _WIDE = (0.3, 0.05), (1.0, 0.3)
@@ -47,10 +52,47 @@ def expected_gradients(case: Case, drawn: list[Instance], returns: bool = False)
     return out
 
 
+@dataclass(frozen=True)
+class Value:
+    """The mean of the KL part's value over answers (the sum over an answer's tokens), and its variance over single
+    answers; None where one number is given for the whole batch."""
+
+    mean: float
+    variance: float | None
+
+
+def expected_value(case: Case, instance: Instance) -> Value:
+    """The exact expectation of the value at an instance, tokens drawn from the sampler."""
+    batch = as_batch(instance)[0]
+    value = _value(case, batch)
+    if case.subject.has(Role.BETA):
+        value = value - _value(case, batch.with_beta(0.0))
+    n = batch.shape[0]
+    if case.subject.kind == "penalty":
+        answers = value.reshape(n, -1).sum(1)
+        return Value(float(answers.mean()), float(answers.var(unbiased=False)))
+    weight = float(factor(case, *batch.shape)) * n
+    variance = float((value / weight).var(unbiased=False)) if value.numel() == n else None
+    return Value(float(value.mean()) / weight, variance)
+
+
+def _value(case: Case, batch: Batch) -> torch.Tensor:
+    signal = once(case.subject, case.placement, batch)
+    return signal.coefficient if case.placement == "reward" else signal.value.double()
+
+
+def at_bench(case: Case, on: bool) -> list[Table]:
+    """The expected gradients at the naming instances of horizon 2, computed once a case."""
+    found = case.gradients.get(on)
+    if found is None:
+        found = case.gradients[on] = expected_gradients(case, bench(case.options.seed, 2, on).instances)
+    return found
+
+
 def probe(case: Case, on: bool, returns: bool = False) -> tuple[str, naming.Fit | None]:
     """Name by enumeration at horizon 2; a token-level name must hold at horizon 1 too."""
     at_two = bench(case.options.seed, 2, on)
-    gradients = expected_gradients(case, at_two.instances, returns)
+    gradients = expected_gradients(case, at_two.instances, returns) if returns else at_bench(case, on)
     if not _finite(gradients):
         return "unnamed", None
     found, best = at_two.name(gradients, case.tolerance)

@@ -73,6 +73,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     remedy: str | msgspec.UnsetType = msgspec.UNSET
     theorems: list[str] | msgspec.UnsetType = msgspec.UNSET
     """Ids of the theorems that the answer relies on, where it relies on any."""
+    intervals: list[tuple[float | None, float | None]] | msgspec.UnsetType = msgspec.UNSET
+    """Where a failure happens, as open intervals of L = log(policy/reference); null is an end at infinity."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):

@@ -35,11 +35,12 @@ def clamp_dead_gradient(case: Case) -> Answer:
     if not intervals:
         return passed(f"no interval of L in [-{_REACH:g}, {_REACH:g}] is without gradient")
     proved = case.kl is not None
-    texts = [_text(case, low, high) for low, high in intervals]
-    low, high = intervals[0]
-    inside = high - 1.0 if np.isinf(low) or low <= -_REACH else low + 1.0 if high >= _REACH else (low + high) / 2
+    ends = tuple(_ends(case, low, high) for low, high in intervals)
+    texts = [_text(low, high) for low, high in ends]
+    low, high = ends[0]
+    inside = high - 1.0 if np.isinf(low) else low + 1.0 if np.isinf(high) else (low + high) / 2
     example = {"L": round(inside, 6), "actual": 0.0, "intervals": texts}
-    return Answer("fail", f"for {' and for '.join(texts)}", "proved" if proved else "tested", example)
+    return Answer("fail", f"for {' and for '.join(texts)}", "proved" if proved else "tested", example, intervals=ends)
 
 
 def _intervals(case: Case, grid: Numbers, dead: np.ndarray) -> list[tuple[float, float]]:
@@ -69,12 +70,17 @@ def _really_dead(case: Case, interval: tuple[float, float]) -> bool:
     return branch(case, middle) == 0
 
 
-def _text(case: Case, low: float, high: float) -> str:
+def _ends(case: Case, low: float, high: float) -> tuple[float, float]:
+    """The interval, open at infinity where it goes on beyond the grid."""
     below = low <= -_REACH + 1 and _dead_beyond(case, -1.0)
     above = high >= _REACH - 1 and _dead_beyond(case, 1.0)
-    if below:
+    return (-np.inf if below else low), (np.inf if above else high)
+
+
+def _text(low: float, high: float) -> str:
+    if np.isinf(low):
         return f"L < {high:.7g}"
-    return f"L > {low:.7g}" if above else f"{low:.7g} < L < {high:.7g}"
+    return f"L > {low:.7g}" if np.isinf(high) else f"{low:.7g} < L < {high:.7g}"
 
 
 def _dead_beyond(case: Case, side: float) -> bool:

@@ -9,19 +9,7 @@ import torch
 from oracle.case import Case
 from oracle.checks.registry import Answer, check, passed, skipped
 from oracle.probing.signal import kl_part
-from oracle.subject.batch import Batch, mild
 from oracle.subject.roles import Role
-
-LENGTHS = (4, 2, 1)
-
-
-def ragged(width: int, seed: int) -> Batch:
-    """A mild batch of sequences of 4, 2 and 1 tokens, padded to ``width``."""
-    batch = mild(len(LENGTHS), width, seed)
-    mask = torch.zeros_like(batch.policy)
-    for b, n in enumerate(LENGTHS):
-        mask[b, :n] = 1.0
-    return dataclasses.replace(batch, mask=mask)
 
 
 @check(
@@ -36,8 +24,7 @@ def mask_leak(case: Case) -> Answer:
     """Gradient at mask = 0 must be 0; moving what stands there must not move the gradient elsewhere."""
     if not case.subject.has(Role.MASK):
         return skipped("no parameter plays the mask")
-    batch = ragged(4, case.options.seed + 21)
-    signal = kl_part(case.subject, case.placement, batch).coefficient
+    batch, signal = case.ragged_batch, case.ragged_signal.coefficient
     hidden = batch.mask == 0
     size = float(signal[~hidden].abs().max()) if signal[~hidden].numel() else 0.0
     leak = torch.where(hidden, signal.abs(), torch.zeros_like(signal))
@@ -48,7 +35,13 @@ def mask_leak(case: Case) -> Answer:
             "fail",
             f"the {what} at a masked position is {float(signal[b, t]):.3g} (largest at real ones: {size:.3g})",
             "tested",
-            {"sequence": b, "position": t, "length": LENGTHS[b], "expected": 0.0, "actual": float(signal[b, t])},
+            {
+                "sequence": b,
+                "position": t,
+                "length": int(batch.mask[b].sum()),
+                "expected": 0.0,
+                "actual": float(signal[b, t]),
+            },
         )
     moved = dataclasses.replace(
         batch,

@@ -7,10 +7,9 @@ import dataclasses
 import torch
 
 from oracle.case import Case
-from oracle.checks.mask_leak import ragged
 from oracle.checks.registry import Answer, check, passed, skipped
 from oracle.probing.signal import kl_part
-from oracle.subject.batch import Batch
+from oracle.subject.batch import Batch, ragged
 from oracle.subject.roles import Role
 
 
@@ -36,7 +35,7 @@ def padding_invariance(case: Case) -> Answer:
     """The same sequences padded to 4 and to 7 tokens."""
     if not case.subject.has(Role.MASK):
         return skipped("no parameter plays the mask")
-    wide = ragged(7, case.options.seed + 22)
+    wide = ragged((4, 2, 1), 7, case.options.seed + 22)
     short = _cut(wide, 4)
     real = short.mask == 1
     one = kl_part(case.subject, case.placement, short).coefficient[real]

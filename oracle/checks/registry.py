@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from oracle.case import Case
@@ -24,6 +25,8 @@ class Answer:
     counterexample: dict[str, Any] | None = None
     severity: Severity | None = None
     theorems: tuple[str, ...] | None = None
+    intervals: tuple[tuple[float, float], ...] = ()
+    """Where the answer holds, as open intervals of L = log(policy/reference)."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Check:
         theorems = answer.theorems if answer.theorems is not None else self.theorems if failed else ()
         if theorems:
             extra["theorems"] = list(theorems)
+        if answer.intervals:
+            extra["intervals"] = [tuple(x if isfinite(x) else None for x in ends) for ends in answer.intervals]
         return Finding(
             check=self.id,
             outcome=answer.outcome,
@@ -82,7 +87,7 @@ def check(
     """
 
     def enter(run: Callable[[Case], Answer]) -> Callable[[Case], Answer]:
-        if id in ENTERED or not re.fullmatch(r"[a-z]+(\.[a-z_]+)?", id):
+        if id in ENTERED or not re.fullmatch(r"[a-z_]+(\.[a-z_]+)?", id):
             raise ValueError(f"the check id {id!r} is taken or malformed")
         if not (question.endswith("?") and failure and remedy):
             raise ValueError(f"the check {id!r} lacks a question, a failure text or a remedy")

@@ -7,7 +7,7 @@ import sympy as sp
 import torch
 
 from oracle.case import Case
-from oracle.checks.profile import branch, coefficients, coupled, regime_at
+from oracle.checks.profile import Numbers, branch, coefficients, coupled, regime_at
 from oracle.checks.registry import Answer, check, passed, skipped
 
 _GRID = np.array(
@@ -42,12 +42,37 @@ def tail_finite(case: Case) -> Answer:
             f"{actual} at L = {r:g} in float32, where the exact value is {exact:.4g}",
             "tested",
             {"L": r, "expected": exact, "actual": str(actual), "dtype": "float32"},
+            intervals=_intervals(case, ratios, {w[0] for w in wrong}),
         )
     if bad:
         low, high = [r for r in bad if r < 0], [r for r in bad if r > 0]
         where = " and ".join([*([f"L <= {max(low):g}"] if low else []), *([f"L >= {min(high):g}"] if high else [])])
         return passed(f"finite wherever float32 can hold the exact value; it overflows with the formula at {where}")
     return passed("finite for |L| up to 200 in float32")
+
+
+def _intervals(case: Case, ratios: Numbers, wrong: set[float]) -> tuple[tuple[float, float], ...]:
+    """Stretches of L where the gradient is wrongly not finite, their ends found by bisection to 1e-6; a stretch that
+    reaches the end of the grid is said to go on."""
+    marks = [float(r) in wrong for r in ratios]
+    out: list[tuple[float, float]] = []
+    for i, bad in enumerate(marks):
+        if bad and (i == 0 or not marks[i - 1]):
+            out.append((-np.inf if i == 0 else _edge(case, ratios[i], ratios[i - 1]), np.inf))
+        if bad and i + 1 < len(marks) and not marks[i + 1]:
+            out[-1] = (out[-1][0], _edge(case, ratios[i], ratios[i + 1]))
+    return tuple(out)
+
+
+def _edge(case: Case, bad: float, good: float) -> float:
+    """Where between a bad and a good ratio the gradient becomes finite."""
+    for _ in range(30):
+        middle = (bad + good) / 2
+        if np.isfinite(coefficients(case, np.array([middle]), torch.float32)[0]):
+            good = middle
+        else:
+            bad = middle
+    return float(f"{(bad + good) / 2:.7g}")
 
 
 def _exact(case: Case, ratio: float) -> float | None:

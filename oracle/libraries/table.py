@@ -69,7 +69,7 @@ def _side(record: ObjectiveRecord | WithReturns | None) -> Text:
 
 
 def _findings(v: Verdict) -> Text:
-    failed = [f.check for f in v.findings if f.outcome == "fail"] + [
+    failed = [f.check for f in v.findings if f.outcome == "fail" and f.severity != "note"] + [
         f.check for f in v.findings if f.check == "reading.probing"
     ]
     return Text("\n".join(failed), style="red")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -58,6 +58,8 @@ class Aggregation:
     name: str | None
     constant: float | None = None
     per_sequence: bool = True
+    ragged: bool = False
+    """Whether sequences of unequal lengths are weighed as the name says; else only full batches are."""
 
     def factor(self, sequences: int, tokens: int) -> Fraction:
         """The weight of one token in a full batch of this shape."""
@@ -68,7 +70,7 @@ class Aggregation:
         return Fraction(1, sequences) if self.name == "seq-mean-token-sum" or self.per_sequence else Fraction(1)
 
 
-def _weights(subject: Subject, shape: Shape, alternate: bool = False, first: bool = False) -> Numbers:
+def weights(subject: Subject, shape: Shape, alternate: bool = False, first: bool = False) -> Numbers:
     """The gradient of each token where all tokens are alike (or alike but for the sign of L, by sequence).
 
     ``first``: L is not 0 on each sequence's first token alone, and only that token is weighed. So sums over a sequence
@@ -93,13 +95,13 @@ def aggregation_of(subject: Subject) -> Aggregation | None:
         return None
     if subject.has(Role.MASK):
         for first in (False, True):
-            name = _matching([_weights(subject, s, first=first) for s in _RAGGED], _RAGGED, tuple(AGGREGATIONS))
+            name = _matching([weights(subject, s, first=first) for s in _RAGGED], _RAGGED, tuple(AGGREGATIONS))
             if name is not None:
-                return _with_constant(subject, name)
+                return replace(_with_constant(subject, name), ragged=True)
     # unequal lengths fit none (or there is no mask): what full batches say, by the mean size of the gradient
     plain = tuple(n for n in AGGREGATIONS if n not in _ALIKE)
     for first in (True, False):
-        sizes = [np.array([[np.abs(_weights(subject, s, alternate=True, first=first)).mean()]]) for s in _FULL]
+        sizes = [np.array([[np.abs(weights(subject, s, alternate=True, first=first)).mean()]]) for s in _FULL]
         name = _matching(sizes, _FULL, plain)
         if name is not None:
             return _with_constant(subject, name)
@@ -129,11 +131,11 @@ def _with_constant(subject: Subject, name: str) -> Aggregation:
     """A sum whose weights halve when a numeric parameter doubles is divided by that parameter."""
     per_sequence = name != "sum"
     if name == "seq-mean-token-sum":
-        weights = _weights(subject, _FULL[0])
+        plain = weights(subject, _FULL[0])
         for parameter, value in subject.binding.numbers.items():
-            if value > 1 and weights.any():
+            if value > 1 and plain.any():
                 doubled: float | int = int(2 * value) if value.is_integer() else 2 * value
-                other = _weights(subject.with_settings({parameter: doubled}), _FULL[0])
-                if np.allclose(2 * other, weights, rtol=_TOLERANCE, atol=0):
+                other = weights(subject.with_settings({parameter: doubled}), _FULL[0])
+                if np.allclose(2 * other, plain, rtol=_TOLERANCE, atol=0):
                     return Aggregation("constant", value)
     return Aggregation(name, per_sequence=per_sequence)

@@ -95,10 +95,11 @@ def _findings(findings: list[Finding]) -> list[RenderableType]:
                 (f"{word} ", style), (f.check, "bold"), f": {f.message}", (f"  [{f.evidence}{by}]", "dim")
             )
             told.append(Padding(line, (0, 0, 0, 2)))
-            if f.counterexample and f.check == "claim":
-                told.append(Padding(Text(", ".join(f"{n} = {x}" for n, x in f.counterexample.items())), (0, 0, 0, 6)))
-            if not isinstance(f.remedy, msgspec.UnsetType):
+            told += [Padding(Text(line), (0, 0, 0, 6)) for line in _example(f)]
+            if not isinstance(f.remedy, msgspec.UnsetType) and f.severity != "note":
                 told.append(Padding(Text(f"remedy: {f.remedy}", style="dim"), (0, 0, 0, 6)))
+            if not isinstance(f.replay, msgspec.UnsetType):
+                told.append(Padding(Text(f"again: {f.replay}", style="dim"), (0, 0, 0, 6)))
     passed = [f.check for f in findings if f.outcome == "pass" and f.check != "claim"]
     skipped = [f.check for f in findings if f.outcome == "skip"]
     if passed:
@@ -106,3 +107,20 @@ def _findings(findings: list[Finding]) -> list[RenderableType]:
     if skipped:
         told.append(Padding(Text("skip " + ", ".join(skipped), style="dim"), (0, 0, 0, 2)))
     return told
+
+
+def _example(f: Finding) -> list[str]:
+    """The counterexample: the smallest case where there is one, else what the claim's finding has."""
+    example = dict(f.counterexample or {})
+    smallest = example.pop("smallest", None)
+    if f.outcome == "fail" and isinstance(smallest, dict):
+        what = {n: x for n, x in smallest.items() if n not in ("expected", "actual")}
+        given = ", ".join(f"{n} {_short(x)}" for n, x in what.items())
+        expected, actual = (_short(smallest[n]) for n in ("expected", "actual"))
+        return [f"smallest case: {given}", f"expected {expected}, actual {actual}"]
+    return [", ".join(f"{n} = {x}" for n, x in example.items())] if example and f.check == "claim" else []
+
+
+def _short(value: object) -> str:
+    """Numbers and fractions without quotes."""
+    return str(value).replace("'", "")

@@ -29,8 +29,13 @@ def said(record: ObjectiveRecord | None) -> tuple[str, str | None, float | None]
 
 
 def failed(v: Verdict) -> set[str]:
-    """The ids of the checks that failed."""
+    """The ids of the checks that failed, notes among them."""
     return {f.check for f in v.findings if f.outcome == "fail"}
+
+
+def accused(v: Verdict) -> set[str]:
+    """The ids of the checks that failed with an error or a warning; a note accuses nobody."""
+    return {f.check for f in v.findings if f.outcome == "fail" and f.severity != "note"}
 
 
 def finding(v: Verdict, check: str) -> Finding:

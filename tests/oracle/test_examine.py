@@ -17,7 +17,7 @@ from oracle.reading.operators import OPERATORS
 from oracle.subject.binding import bind
 from oracle.subject.subject import open_subject
 from oracle.subject.target import Target
-from tests.oracle.judging import failed, finding, is_set, said, verdict
+from tests.oracle.judging import accused, finding, is_set, said, verdict
 
 RKL, FKL = ("reverse_kl", "token", 1.0), ("forward_kl", "token", 1.0)
 UNNAMED, ZERO = ("unnamed", None, None), ("zero", None, None)
@@ -120,7 +120,7 @@ def test_whole_losses(corrected: bool, on: tuple, off: tuple, formula: str) -> N
     assert (said(v.on_policy), said(v.off_policy), v.off_policy.formula) == (on, off, formula)
     assert (v.on_policy.evidence, v.off_policy.evidence) == ("proved", "proved")
     assert v.aggregation == "seq-mean-token-mean"
-    assert not failed(v)
+    assert not accused(v)
 
 
 def test_no_grad_is_judged() -> None:

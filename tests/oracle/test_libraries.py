@@ -13,7 +13,7 @@ import pytest
 from oracle.errors import OracleError
 from oracle.libraries import ENTRIES, Row, judge_installed
 from oracle.subject.lift import LiftedFile
-from tests.oracle.judging import failed, said
+from tests.oracle.judging import accused, said
 
 RKL = ("reverse_kl", "token", 1.0)
 FKL = ("forward_kl", "token", 1.0)
@@ -35,7 +35,7 @@ def check(library: str, function: str, setting: str, placement: str, on: tuple, 
     assert row.verdict is not None
     assert said(row.verdict.on_policy) == on
     assert said(row.verdict.off_policy) == off
-    assert failed(row.verdict) == findings
+    assert accused(row.verdict) == findings
     assert row.sha256 is not None
     assert len(row.sha256) == 64
 
@@ -59,7 +59,8 @@ def test_verl_as_loss(name: str, on: tuple, findings: set[str]) -> None:
 
 @pytest.mark.parametrize(("name", "on"), [("k1", RKL), ("abs", UNNAMED), ("k2", UNNAMED), ("k3", UNNAMED)])
 def test_verl_in_reward(name: str, on: tuple) -> None:
-    check("verl", "kl_penalty", name, "reward", on, UNNAMED, set())
+    # k1 alone may sit in the reward: the coefficients |L|, L^2/2 and k3 fall where L < 0
+    check("verl", "kl_penalty", name, "reward", on, UNNAMED, set() if name == "k1" else {"expected_gradient.on_policy"})
     v = rows("verl")["kl_penalty", name, "reward"].verdict
     assert v is not None
     assert (v.with_returns.objective, v.with_returns.level) == (

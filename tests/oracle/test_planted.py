@@ -12,7 +12,7 @@ from oracle.selftest import CORRECT, PAIRS
 from oracle.selftest.record import Correct, Expect, Pair, Subject
 from oracle.subject.binding import bind
 from oracle.subject.target import Target
-from tests.oracle.judging import failed, unknown_theorems, verdict
+from tests.oracle.judging import accused, failed, unknown_theorems, verdict
 
 
 def agrees(record: ObjectiveRecord | None, expected: Expect) -> bool:
@@ -48,14 +48,14 @@ def test_fault_is_found(pair: Pair) -> None:
 def test_twin_is_cleared(pair: Pair) -> None:
     v = verdict(pair.twin, pair.placement)
     holds(v, pair.twin_on, pair.twin_off)
-    assert not failed(v)
+    assert not accused(v)
 
 
 @pytest.mark.parametrize("subject", CORRECT, ids=lambda c: c.name)
 def test_correct_is_cleared(subject: Correct) -> None:
     v = verdict(subject.subject, subject.placement)
     holds(v, subject.on, subject.off)
-    assert not failed(v)
+    assert not accused(v)
 
 
 def outcomes(function: Subject, claim: str, placement: str) -> set[str]:

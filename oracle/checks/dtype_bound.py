@@ -1,0 +1,188 @@
+"""dtype.bound: the gradient must lie within an a-priori bound of its exact value, in every format it can run in."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sympy as sp
+import torch
+
+from oracle.case import Case
+from oracle.checks.registry import Answer, check, passed, skipped
+from oracle.enumeration import factor
+from oracle.errors import SubjectError
+from oracle.probing.expectation import coefficient
+from oracle.probing.signal import kl_part
+from oracle.reading.atoms import Unread
+from oracle.reading.field import at_point
+from oracle.reading.reader import log_ratio, log_weight, point_of
+from oracle.reading.regimes import Regime
+from oracle.subject.batch import Batch, mild
+
+_FORMATS = {
+    "float64": (torch.float64, 2.0**-53, 0.0),
+    "float32": (torch.float32, 2.0**-24, 2.0**-150),
+    "bfloat16": (torch.bfloat16, 2.0**-8, 2.0**-134),
+    "float16": (torch.float16, 2.0**-11, 2.0**-25),
+}
+"""Name to dtype, unit roundoff u (half an ulp at 1) and half the least subnormal."""
+_ROUNDINGS = 16
+"""Roundings between the log-probabilities and a token's gradient, each at most u times the largest intermediate term:
+exp and its 2 ulp, products, the mask, the coefficient, the divisor, the backward pass of each."""
+
+_NORMALISED = 24
+"""Roundings of a log-softmax over the few tokens here: A + c_e + h + c_l |L - m| + |L|, generously."""
+
+
+@check(
+    "dtype.bound",
+    question="Does rounding stay within the a-priori bound in float64, float32, bfloat16 and float16?",
+    severity="error",
+    failure="the gradient is further from its exact value than rounding allows",
+    remedy="subtract log-probabilities in float32 or better, and keep constants and divisors inside the format's range",
+    no_theorem="a matter of rounding: the bound is |c'| u (|log policy| + |log reference| + |L|) + n u M, n roundings",
+)
+def dtype_bound(case: Case) -> Answer:
+    """The inputs are rounded first: they are exact numbers, and the formula is evaluated on them.
+
+    float64 may be computed in float32 (many losses call .float()). In 16 bits a failure is a warning.
+    """
+    exact = _by_formula(case) or _by_name(case)
+    if exact is None:
+        return skipped("no formula was read, and no objective of single tokens named, to hold the numbers against")
+    ran, softer, left = [], "", []
+    for name, (dtype, u, eta) in _FORMATS.items():
+        batch = mild(2, 2, seed=1 + case.options.seed).to(dtype)
+        try:
+            seen = kl_part(case.subject.at_precision(dtype), case.placement, batch).coefficient.numpy()
+        except SubjectError:
+            left.append(name)
+            continue
+        true = exact(batch.to(torch.float64))
+        if true is None:
+            left.append(name)
+            continue
+        error = np.abs(seen - true.values)
+        within = _within(error, true, u, eta)
+        if name == "float64" and not within.all():
+            softer = " (float64 is computed in float32)"
+            within = _within(error, true, *_FORMATS["float32"][1:])
+        if not within.all():
+            return _beyond(name, seen, true, within, u if name != "float64" else _FORMATS["float32"][1], eta)
+        ran.append(name)
+    if not ran:
+        return skipped("it runs in none of the formats")
+    return passed(
+        f"within the bound in {', '.join(ran)}{softer}" + (f"; not asked in {', '.join(left)}" if left else "")
+    )
+
+
+@dataclass(frozen=True)
+class _Exact:
+    """Exact values [b, t], what an error of the rounded inputs makes of them at u = 1, and the largest intermediate."""
+
+    values: np.ndarray[Any, np.dtype[np.float64]]
+    carried: np.ndarray[Any, np.dtype[np.float64]]
+    largest: np.ndarray[Any, np.dtype[np.float64]]
+
+
+def _bound(true: _Exact, u: float, eta: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+    first = u * (true.carried + _ROUNDINGS * true.largest)
+    out: np.ndarray[Any, np.dtype[np.float64]] = first * (1 + 2 * _ROUNDINGS * u) + u * np.abs(true.values) + eta
+    return out
+
+
+def _within(error: np.ndarray[Any, Any], true: _Exact, u: float, eta: float) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    out: np.ndarray[Any, np.dtype[np.bool_]] = error <= _bound(true, u, eta)
+    return out
+
+
+def _beyond(name: str, seen: Any, true: _Exact, within: Any, u: float, eta: float) -> Answer:
+    bound = _bound(true, u, eta)
+    worst = np.unravel_index(int(np.nan_to_num(np.abs(seen - true.values) / bound, nan=np.inf).argmax()), bound.shape)
+    actual, expected, room = float(seen[worst]), float(true.values[worst]), float(bound[worst])
+    how = f"{abs(actual - expected) / room:.3g} times the bound" if math.isfinite(actual) else "not finite"
+    return Answer(
+        "fail",
+        f"in {name} {actual:.6g} where {expected:.6g} is exact and {room:.2g} the bound: {how}",
+        "tested",
+        {
+            "dtype": name,
+            "expected": expected,
+            "actual": actual if math.isfinite(actual) else str(actual),
+            "bound": room,
+        },
+        "error" if name in ("float64", "float32") else "warning",
+    )
+
+
+def _by_formula(case: Case) -> Any:
+    kl = case.kl
+    if kl is None:
+        return None
+    home = Regime(point_of(mild(2, 2, seed=1 + case.options.seed)), strict=False)
+    try:
+        slope = [{s: abs(float(home.value(d))) for s, d in _slopes(e).items()} for e in kl.mild.flat]
+    except Unread:
+        return None
+
+    def exact(batch: Batch) -> _Exact | None:
+        try:
+            values = at_point(kl, batch)
+        except (Unread, OverflowError, ZeroDivisionError):
+            return None
+        if not np.isfinite(values).all():
+            return None
+        carried, largest = np.zeros_like(values), np.zeros_like(values)
+        room = _input_errors(batch, 2 * _NORMALISED if case.subject.wide else 0.0)
+        # a term of the size of exp(sum |L|) exp(sum |log rho|) may stand on the way, and cancel
+        swing = ((batch.policy - batch.reference).abs() + (batch.policy - batch.sampler).abs()).sum(1).exp().numpy()
+        for i, index in enumerate(np.ndindex(*values.shape)):
+            carried[index] = sum(d * room.get(s, 0.0) for s, d in slope[i].items())
+            steep = sum(d for s, d in slope[i].items() if s in room)
+            largest[index] = max(abs(values[index]), steep) * swing[index[0]]
+        return _Exact(values, carried, np.broadcast_to(largest.max(), largest.shape))
+
+    return exact
+
+
+def _slopes(e: sp.Expr) -> dict[sp.Symbol, sp.Expr]:
+    flat = e.replace(sp.sign, lambda x: sp.Symbol(f"side of {x}"))
+    back = {s: sp.sign(x.args[0]) for x in e.atoms(sp.sign) for s in [sp.Symbol(f"side of {x.args[0]}")]}
+    return {s: sp.diff(flat, s).xreplace(back) for s in e.free_symbols}
+
+
+def _input_errors(batch: Batch, made: float) -> dict[sp.Symbol, float]:
+    """What a rounded difference of two exact log-probabilities may be off by, in units of u; ``made``: further, where
+    the code makes them from logits."""
+    out: dict[sp.Symbol, float] = {}
+    for b, t in np.ndindex(*batch.shape):
+        p, q, m = (float(x[b, t]) for x in (batch.policy, batch.reference, batch.sampler))
+        out[log_ratio(b, t)] = made + abs(p) + abs(q) + abs(p - q)
+        out[log_weight(b, t)] = made + abs(p) + abs(m) + abs(p - m)
+    return out
+
+
+def _by_name(case: Case) -> Any:
+    """What enumeration alone has named: scale times its coefficient, where a run in float64 is near that."""
+    record = case.on_policy
+    if record is None or record.scale is None or record.level != "token" or record.objective in ("zero", "unnamed"):
+        return None
+    c, weight = coefficient(record.objective), record.scale * float(factor(case, 2, 2))
+
+    def exact(batch: Batch) -> _Exact:
+        ratio = (batch.policy - batch.reference).numpy()
+        step = 1e-6
+        slope = np.abs(weight * (c(ratio + step) - c(ratio - step)) / (2 * step))
+        room = (batch.policy.abs() + batch.reference.abs() + (batch.policy - batch.reference).abs()).numpy()
+        values = weight * c(ratio) * np.ones_like(ratio)
+        largest = float(np.maximum(np.abs(values), slope).max()) * float(np.exp(np.abs(ratio).max()))
+        return _Exact(values, slope * room, np.full_like(values, largest))
+
+    home = mild(2, 2, seed=1 + case.options.seed)
+    seen = kl_part(case.subject, case.placement, home).coefficient.numpy()
+    true = exact(home).values
+    return exact if np.abs(seen - true).max() <= 0.1 * np.abs(true).max() else None
