@@ -76,8 +76,8 @@ class DK(Function):
 
 def undetached(expr: Expr) -> Expr:
     """Return the expression's value: sg(x) is x."""
-    while expr.has(sg):
-        expr = expr.replace(sg, lambda x: x)
+    while detached := expr.atoms(sg):
+        expr = expr.xreplace({part: part.args[0] for part in detached})
     return expr
 
 

@@ -70,6 +70,8 @@ class SmtEngine:
         facts = isinstance(statement, ExpectedGradient | Stationary)
         if facts and not _facts_hold(self):
             return Finding(Outcome.INCONCLUSIVE, detail="the facts about sums were not proved")
+        if not facts and all(part.trivial for part in problem.goals):
+            return Finding(Outcome.UNSUPPORTED, detail="both sides are one expression before a solver is asked")
         for part in problem.goals:
             # a solver may look for a model far longer than for a contradiction, and past its time limit
             guess = guessed(part)

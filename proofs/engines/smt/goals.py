@@ -34,6 +34,8 @@ class Goal:
     positive_claim: bool = False
     has_roots: bool = False
     """Whether something in it is a root of something else: rational points are then no models."""
+    trivial: bool = False
+    """Whether both sides are one expression already, so that nothing is left for a solver to decide."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,9 @@ def goal(
     fixed = [*printer.conditions(), *assumptions]
     script = sheet.script([*fixed, f"(not {holds})"], comment)
     within_range = sheet.script([*fixed, *bounded, f"(not {holds})"])
-    return Goal(script, within_range, exact, claim, (*domain, *premises), relation != "=", "root" in kinds)
+    unequal = relation != "="
+    trivial = not unequal and left == right
+    return Goal(script, within_range, exact, claim, (*domain, *premises), unequal, "root" in kinds, trivial)
 
 
 def _declare(sheet: Sheet, printer: Printer, unknowns: Sequence[Unknown], needed: set[Symbol], axioms: int) -> None:

@@ -93,15 +93,11 @@ TRUE = [
     off_policy(RATIO * K(K1), P * K(K1)),
     on_policy(sg(sign(log(P / Q)) / 2) * log(P), Abs(P - Q) / 2),
     on_policy(sg(Rational(1, 2) - sqrt(Q) / (2 * sqrt(P))) * log(P), Q * (sqrt(P) / sqrt(Q) - 1) ** 2 / 2),
-    SampleGradient(K(K1), sg(DK(K1)) * log(P)),
     SampleGradient(sg(Min(P, M)) * log(P), sg((P + M - Abs(P - M)) / 2) * log(P)),
-    Value(Total(P * K3), Total(REVERSE_KL)),
     Value(Total(P * (1 - Q / P) ** 2) - Total(P - Q) ** 2, Total((P - Q) ** 2 / P)),
-    Value(Total(P - Q), Symbol("a", positive=True) - 1, {P: Symbol("a", positive=True), Q: Integer(1), M: Integer(1)}),
     Stationary(Q * exp(REWARD / BETA), REWARD - BETA * K1),
     Identity((exp(X) + 1) * (exp(X) - 1), exp(2 * X) - 1),
     Identity(Max(X, Y), (X + Y + Abs(X - Y)) / 2),
-    DerivativeAt(1 - exp(-X), X, Integer(0), Integer(1)),
     Inequality(exp(-X) - 1 + X, X, zeros=(Integer(0),)),
     Inequality(1 / X - exp(-X), X, Integer(0)),
     Inequality(sinh(X) - X, X, Integer(0)),
@@ -112,8 +108,14 @@ TRUE = [
     Instance(log(5) - log(3) * Rational(146, 100), {}),
     SequenceGradient(token_k2, P, divergences, P),
     SequenceGradient(token_k3, P, lambda n: sum(reference_divergence_symbol(t) for t in range(n)), P),
-    SequenceGradient(lambda n: sum(log_ratios(n)) / LENGTH, P, gradient_of_mean(lambda _: 1 / LENGTH), P, True),
     SequenceValue(lambda n: sum(log_ratios(n)), P, divergences, P),
+]
+TRIVIAL = [
+    SampleGradient(K(K1), sg(DK(K1)) * log(P)),
+    Value(Total(P * K3), Total(REVERSE_KL)),
+    Value(Total(P - Q), Symbol("a", positive=True) - 1, {P: Symbol("a", positive=True), Q: Integer(1), M: Integer(1)}),
+    DerivativeAt(1 - exp(-X), X, Integer(0), Integer(1)),
+    SequenceGradient(lambda n: sum(log_ratios(n)) / LENGTH, P, gradient_of_mean(lambda _: 1 / LENGTH), P, True),
 ]
 FALSE = [
     on_policy(K3, REVERSE_KL),
@@ -154,6 +156,12 @@ def test_true_statements_are_proved(engine, statement):
 
 
 @ENGINES
+@pytest.mark.parametrize("statement", TRIVIAL, ids=kind)
+def test_what_is_equal_before_a_solver_is_asked_is_not_the_solvers_proof(engine, statement):
+    assert outcome(engine, statement) is Outcome.UNSUPPORTED
+
+
+@ENGINES
 @pytest.mark.parametrize("statement", FALSE, ids=kind)
 def test_false_statements_are_refuted_with_a_point(engine, statement):
     finding = engine.check(Theorem("t", "", statement, (), "", ""))
@@ -171,7 +179,7 @@ def test_other_false_statements_are_not_proved(engine, statement):
 def test_a_model_of_the_abstraction_is_no_refutation(engine):
     """True, but only by a relation between what a solver may see as two independent logarithms."""
     true = Identity(log(1 + exp(X)) - log(1 + exp(-X)), X)
-    assert outcome(engine, true) in (Outcome.PROVED, Outcome.INCONCLUSIVE)
+    assert outcome(engine, true) is not Outcome.REFUTED
 
 
 @ENGINES
