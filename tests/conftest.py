@@ -14,8 +14,14 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 import jaxtyping
 from hypothesis import settings
 
-# the modules that say shapes; a check at each call of what only handles formulas would double the time
-_SHAPED = ["oracle.subject", "oracle.probing", "oracle.checks.profile", "oracle.crosscheck"]
+# the modules that say shapes; a check at each call of what only handles formulas would double the time, and of
+# guard.py, which defines functions at each call, multiply it
+_SHAPED = [
+    *(f"oracle.subject.{m}" for m in ("arguments", "batch", "frames", "opening", "subject", "vocabulary")),
+    "oracle.probing",
+    "oracle.checks.profile",
+    "oracle.crosscheck",
+]
 jaxtyping.install_import_hook(_SHAPED, "beartype.beartype")
 
 settings.register_profile("ci", derandomize=True, deadline=None)
