@@ -213,7 +213,7 @@ def _against(side, c):
     return None
 
 
-@settings(max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(EXPRESSIONS)
 def test_no_answer_is_contradicted_by_numbers(expression):
     text, k = expression

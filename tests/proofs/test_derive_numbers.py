@@ -111,6 +111,10 @@ def slope(k, x):
     return (k(x + STEP) - k(x - STEP)) / (2 * STEP)
 
 
+# one process derives, once
+pytestmark = pytest.mark.xdist_group("derivations")
+
+
 @pytest.fixture(autouse=True)
 def digits():
     with mpmath.workdps(DIGITS):
