@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,7 +10,7 @@ import torch
 
 from oracle.case import Case, Options
 from oracle.checks import CHECKS
-from oracle.claims import hold_all
+from oracle.claims import distinct, hold_all
 from oracle.errors import OracleError, SubjectError
 from oracle.examine import examine
 from oracle.records import Finding, SubjectRecord, Verdict
@@ -47,7 +48,7 @@ def judge_binding(
     demanded: bool = False,
 ) -> list[Verdict]:
     """All verdicts on one bound callable, loss first."""
-    with restored(), _one_thread():
+    with quiet():
         subject = open_subject(target, binding)
         standing = {p: _standing(subject, p, placement, claims) for p in _placements(subject, placement, claims)}
         for claim in claims:
@@ -96,6 +97,13 @@ class _one_thread:
         torch.set_num_threads(self.threads)
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """What runs inside leaves the process as it was, and runs on one thread."""
+    with restored(), _one_thread():
+        yield
+
+
 def judge(
     subject: Subject, placement: Placement, options: Options, claims: Sequence[Claim] = (), demanded: bool = False
 ) -> Verdict:
@@ -105,6 +113,10 @@ def judge(
     findings = [_ask(case, c) for c in CHECKS]
     held = list(claims)
     findings = [_allowed(f, held) for f in findings] + (hold_all(held, case) if held else [])
+    if any(f.outcome == "fail" and f.severity != "note" for f in findings):
+        from oracle.replay.keep import kept  # what passes has no need of it
+
+        findings = kept(case, findings, distinct(held))
     findings += [_defect(d) for d in case.disagreements]
     extra: dict[str, Any] = {}
     if case.with_returns is not None:
@@ -122,7 +134,7 @@ def judge(
         depends_on_reference=case.depends_on_reference,
         aggregation=case.aggregation.name if case.aggregation else None,  # type: ignore[arg-type]
         findings=findings,
-        outcome=_outcome(findings, bool(held) or demanded),
+        outcome=outcome_of(findings, bool(held) or demanded),
         **extra,
     )
 
@@ -181,9 +193,10 @@ def _defect(text: str) -> Finding:
     )
 
 
-def _outcome(
+def outcome_of(
     findings: Sequence[Finding], claimed: bool
 ) -> Literal["conforms", "violates", "described", "inconclusive"]:
+    """What the findings come to; ``claimed`` where something was held against the subject."""
     if any(f.check == "reading.probing" for f in findings):
         return "inconclusive"
     if not claimed:

@@ -75,6 +75,10 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """Ids of the theorems that the answer relies on, where it relies on any."""
     intervals: list[tuple[float | None, float | None]] | msgspec.UnsetType = msgspec.UNSET
     """Where a failure happens, as open intervals of L = log(policy/reference); null is an end at infinity."""
+    id: str | msgspec.UnsetType = msgspec.UNSET
+    """Of the saved case of a failure."""
+    replay: str | msgspec.UnsetType = msgspec.UNSET
+    """The command that repeats it."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ Objectives are held in expectation: ``reverse_kl``, ``reverse_kl/token off-polic
 from __future__ import annotations
 
 from oracle.claims.claim import Claim
-from oracle.claims.implication import consistent, hold_all
+from oracle.claims.implication import consistent, distinct, hold_all
 from oracle.claims.language import parse_claim
 
-__all__ = ["Claim", "consistent", "hold_all", "parse_claim"]
+__all__ = ["Claim", "consistent", "distinct", "hold_all", "parse_claim"]
