@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from oracle.escaping import encodable, safe_json
+
 Evidence = Literal["proved", "tested", "measured"]
 Outcome = Literal["fail", "pass", "skip", "expected-fail", "inconclusive"]
 Severity = Literal["error", "warning", "note"]
@@ -114,4 +116,9 @@ def schema(of: Any = list[Verdict]) -> dict[str, Any]:
 
 def encode(verdicts: list[Verdict]) -> str:
     """The JSON text of an array of verdicts."""
-    return msgspec.json.format(msgspec.json.encode(verdicts), indent=2).decode()
+    return as_json_text(verdicts)
+
+
+def as_json_text(record: Any) -> str:
+    """Indented JSON of any record; valid, and harmless to a terminal, whatever the texts in it are."""
+    return safe_json(msgspec.json.format(msgspec.json.encode(encodable(record)), indent=2).decode())

@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from oracle.escaping import plain_record
 from oracle.libraries import Listing, Row
-from oracle.records import ObjectiveRecord, Verdict, WithReturns
+from oracle.records import ObjectiveRecord, Verdict, WithReturns, as_json_text
 from oracle.reporters.console import as_text
 from oracle.words import display
 
@@ -20,6 +21,8 @@ _MARK = {"proved": "", "tested": " (tested)", "measured": " (measured)"}
 
 def as_table(rows: Sequence[Row], absent: Sequence[str]) -> str:
     """One table a file, with the version and the sha256 above it; a legend below."""
+
+    rows = [plain_record(r) for r in rows]
 
     def paint(console: Console) -> None:
         for (library, version, file, sha256), group in groupby(
@@ -44,12 +47,17 @@ def _table(rows: Sequence[Row]) -> Table:
     for row in rows:
         if row.verdict is None:
             table.add_row(
-                row.function, _lines(row.setting), "", Text("not judged", style="red"), "", Text(row.error or "")
+                Text(row.function),
+                Text(_lines(row.setting)),
+                "",
+                Text("not judged", style="red"),
+                "",
+                Text(row.error or ""),
             )
             continue
         v = row.verdict
         sides = (_side(v.on_policy), _side(v.off_policy))
-        table.add_row(row.function, _lines(row.setting), v.subject.placement or "", *sides, _findings(v))
+        table.add_row(Text(row.function), Text(_lines(row.setting)), v.subject.placement or "", *sides, _findings(v))
         if not isinstance(v.with_returns, msgspec.UnsetType):
             table.add_row("", "", "to go", _side(v.with_returns), "", "")
     return table
@@ -89,4 +97,4 @@ def _legend(rows: Sequence[Row]) -> str:
 def as_json(rows: Sequence[Row], absent: Sequence[str]) -> str:
     """The same with everything the verdicts hold."""
     body = Listing(rows=list(rows), not_installed=list(absent))
-    return msgspec.json.format(msgspec.json.encode(body), indent=2).decode() + "\n"
+    return as_json_text(body) + "\n"

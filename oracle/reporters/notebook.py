@@ -6,12 +6,14 @@ from html import escape
 
 import msgspec
 
+from oracle.escaping import plain_record
 from oracle.records import Finding, ObjectiveRecord, Verdict
 from oracle.words import PLACEMENTS, sentence
 
 
 def render(verdict: Verdict) -> str:
     """The verdict as one element of HTML, without scripts or styles of its own."""
+    verdict = plain_record(verdict)
     if not isinstance(verdict.error, msgspec.UnsetType):
         said = f"<p><strong>not judged:</strong> {escape(verdict.error)}</p>"
         return f"<div>{_head(verdict)}{said}</div>"

@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from oracle.escaping import plain_record
 from oracle.records import Finding, ObjectiveRecord, Verdict
 from oracle.reporters.console import as_text
 from oracle.words import LEVELS, PLACEMENTS, display, sentence
@@ -19,7 +20,7 @@ _LEGEND = "L = log(policy/reference), rho = policy/sampler; a formula multiplies
 
 def render(verdicts: list[Verdict]) -> str:
     """The whole report as text."""
-    judged = [v for v in verdicts if isinstance(v.error, msgspec.UnsetType)]
+    judged = [plain_record(v) for v in verdicts if isinstance(v.error, msgspec.UnsetType)]
 
     def paint(console: Console) -> None:
         for verdict in judged:
