@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-
 from oracle.case import Case, Options
 from oracle.claims import parse_claim
 from oracle.judge import judge_binding, quiet

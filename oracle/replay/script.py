@@ -102,7 +102,8 @@ elif RULE == "proportional":
 else:
     holds = float((actual - expected).abs().max()) <= SLACK * size
 words = {"varies": "anything but ", "proportional": "a positive multiple of ", "direction": "along "}
-print("expected", {"finite": "a finite number", "nonzero": "not 0"}.get(RULE) or words.get(RULE, "") + str(expected.tolist()))
+plain = {"finite": "a finite number", "nonzero": "not 0"}.get(RULE)
+print("expected", plain or words.get(RULE, "") + str(expected.tolist()))
 print("actual  ", actual.tolist())
 print("holds" if holds else "fails")
 sys.exit(0 if holds else 1)

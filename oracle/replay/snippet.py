@@ -83,7 +83,7 @@ def _is_plain(target: Target) -> bool:
             found = getattr(found, part)
     except (OracleError, AttributeError):
         return False
-    return getattr(found, "_torchdynamo_orig_callable", found) == target.function
+    return getattr(found, "_torchdynamo_orig_callable", found) is target.function
 
 
 def _comment(text: str) -> str:
@@ -112,8 +112,8 @@ def _calls(case: Case, witness: Witness) -> tuple[str, str]:
         divisor = float(n) if case.subject.kind == "penalty" else float(factor(case, n, instance.horizon)) * n
         logits = torch.from_numpy(instance.policy_logits)
         extra = (
-            f"LOGITS = {tensor(logits)}\nROWS = {rows.tolist()}\nTOKENS = {tokens.tolist()}\nDIVISOR = {number(divisor)}\n"
-            f"WHERE = None\nEXPECTED = {_expected(witness)}\n"
+            f"LOGITS = {tensor(logits)}\nROWS = {rows.tolist()}\nTOKENS = {tokens.tolist()}\n"
+            f"DIVISOR = {number(divisor)}\nWHERE = None\nEXPECTED = {_expected(witness)}\n"
         )
         return _call(case, batch), extra
     batches = [call.batch() for call in witness.calls]
@@ -139,7 +139,7 @@ def _call(case: Case, batch: Batch) -> str:
 def arguments_of(case: Case, batch: Batch) -> Mapping[str, Any]:
     """The keyword arguments that the subject gets for a batch."""
     heard: dict[str, Any] = {}
-    names = [p for p in _positional(case.subject.target)]
+    names = _positional(case.subject.target)
 
     def listen(*args: Any, **kwargs: Any) -> Any:
         heard.update(dict(zip(names, args, strict=False)) | kwargs)

@@ -210,17 +210,8 @@ def described(witness: Witness, seen: Seen) -> dict[str, object]:
             out[f"{key}beta"] = call.beta
         if call.dtype != "float64":
             out[f"{key}dtype"] = call.dtype
-    out["expected"] = _WORDS[witness.rule](short(seen.expected))
+    expected = short(seen.expected)
+    words = {"varies": f"not {expected}", "nonzero": "not 0"}
+    out["expected"] = words.get(witness.rule, "finite" if expected is None else expected)
     out["actual"] = short(seen.actual)
     return out
-
-
-_WORDS = {
-    "equal": lambda x: x,
-    "same": lambda x: x,
-    "proportional": lambda x: x,
-    "direction": lambda x: x,
-    "varies": lambda x: f"not {x}",
-    "nonzero": lambda x: "not 0",
-    "finite": lambda x: "finite" if x is None else x,
-}
