@@ -10,6 +10,7 @@ from oracle.case import Options
 from oracle.judge import judge_binding
 from oracle.records import Verdict
 from oracle.subject.binding import bind
+from oracle.subject.construct import constructed
 from oracle.subject.subject import Placement
 from oracle.subject.target import Target
 
@@ -28,6 +29,8 @@ def identify_callable(
     ``roles`` maps parameters to roles where their names do not say them; ``settings`` fixes parameters. Raises
     OracleError (oracle.errors) with what to do where the function cannot be bound or called.
     """
+    if isinstance(function, type):
+        function = constructed(function, function.__qualname__)
     fixed = dict(settings or {})
     binding = bind(function, [f"{n}={r}" for n, r in (roles or {}).items()], [f"{n}=0" for n in fixed])
     target = Target(getattr(function, "__qualname__", repr(function)), function, None)

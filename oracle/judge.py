@@ -121,8 +121,8 @@ def judge(
     extra: dict[str, Any] = {}
     if case.with_returns is not None:
         extra["with_returns"] = case.with_returns
-    if case.path:
-        extra["path"] = case.path
+    if path := [*subject.notes, *case.path]:
+        extra["path"] = path
     if case.unread is not None:
         extra["unread"] = case.unread
     if held:

@@ -79,6 +79,8 @@ def _wide(
     away = frame.logits(rows_of(reference, rest.reference, rest.tokens))
     drawn = frame.logits(rows_of(sampler, rest.sampler, rest.tokens))
     b, n, size = own.shape
+    # a model's log-softmax stands before them: its backward pass is part of the gradient at the logits
+    normal = own.log_softmax(-1)
     with _disable_current_modes():
         step = (1 + torch.arange(n, dtype=convention.dtype))[None, :, None].expand(b, n, 1)
         matrix = torch.eye(size, dtype=convention.dtype) if convention.plain else head(size, convention.dtype)
@@ -92,7 +94,7 @@ def _wide(
     }
     values: dict[Role, Any] = {
         **{r: frame.joined(x) for r, x in shifted.items()},
-        Role.DISTRIBUTION: frame.joined(own),
+        Role.DISTRIBUTION: frame.joined(normal),
         Role.REFERENCE_DISTRIBUTION: frame.joined(away),
         Role.SAMPLER_DISTRIBUTION: frame.joined(drawn),
         Role.REFERENCE: frame.joined(away if frame.whole_reference else reference),

@@ -23,6 +23,8 @@ from oracle.subject.roles import (
 
 _NEVER_OPTIONAL = (Role.VALUES, Role.BIAS, Role.TOKENS)
 """Roles without which a callable that has a default for them does as well."""
+_OFFERED = ROLE_NAMES[: ROLE_NAMES.index(Role.LOGITS)]
+"""Roles worth offering for a parameter whose name says none."""
 _SHARED = (Role.SAMPLER, Role.MASK)
 """Roles that several parameters may play; all are given the same numbers."""
 
@@ -109,7 +111,7 @@ def bind(function: Callable[..., Any], roles: Sequence[str] = (), settings: Sequ
 
 
 def _name(function: Callable[..., Any]) -> str:
-    return getattr(function, "__name__", type(function).__name__)
+    return getattr(getattr(function, "func", function), "__name__", type(function).__name__)
 
 
 def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -215,5 +217,5 @@ def _require(
         name = unbound[0]
         raise RoleError(
             f"{_name(function)}: parameter {name!r} has no role and no default; give it --role {name}=ROLE "
-            f"(one of {', '.join(ROLE_NAMES)}) or --set {name}=VALUE"
+            f"(one of {', '.join(_OFFERED)}) or --set {name}=VALUE"
         )

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from oracle.errors import OracleError, TargetError
+from oracle.subject.construct import constructed
 
 _KEPT = (
     "staticmethod",
@@ -41,7 +42,10 @@ def lifted(location: str, function: str) -> tuple[Callable[..., Any], str] | Non
             top = package_folder(location.split(".")[0])
             path = _module_file(top.parent, location) or path
         file = LiftedFile.at(path.resolve())
-        found = file.get(function)
+        name, _, method = function.partition(".")
+        found = file.get(name)
+        if isinstance(found, type):
+            found = constructed(found, function, method or None)
     except (OracleError, OSError, SyntaxError, ValueError, NameError):
         return None
     return (found, file.sha256) if callable(found) else None

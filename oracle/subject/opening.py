@@ -1,4 +1,7 @@
-"""Opening of wide subjects: in which frame a callable on logits, distributions or hidden states works.
+"""Opening: what a callable's arguments are, found by trying where names leave it open.
+
+Per-token log-probabilities, or those of the whole vocabulary; a coefficient, or the weight of a mixture; and for
+callables on logits, distributions or hidden states the frame in which they work.
 
 A frame is right where the gradient says so: every position that scores a token has one, a position that scores none has
 none, and a loss on sampled tokens moves the logits along each token's own score.
@@ -16,10 +19,19 @@ from torch import Tensor
 from oracle.errors import SubjectError
 from oracle.subject.arguments import Convention
 from oracle.subject.batch import Batch, mild
-from oracle.subject.binding import Binding
-from oracle.subject.frames import SAYS, Frame, frames, no_frame
+from oracle.subject.binding import Binding, parameters_of
+from oracle.subject.frames import SAYS, Frame, frames, is_wide, no_frame
 from oracle.subject.roles import Role
-from oracle.subject.subject import Kind, Subject, call, conventions, first_bad, is_rewarding
+from oracle.subject.subject import (
+    Kind,
+    Placement,
+    Subject,
+    call,
+    conventions,
+    first_bad,
+    is_rewarding,
+    open_narrow,
+)
 from oracle.subject.target import Target
 from oracle.subject.vocabulary import coefficients, rest_of
 
@@ -27,12 +39,112 @@ Fit = Literal["token", "whole", "none", "wrong"]
 _SHAPE = (2, 3)
 """Sequences and tokens of the trial batch: with a vocabulary of 5 and frames of 3 or 4 no two dimensions are equal."""
 _EXACT = {torch.float64: 1e-8, torch.float32: 1e-4}
+_COARSE = 2e-2
+"""Relative error that is none in 16 bits; any fewer digits are those of the code."""
 
 
 @dataclass(frozen=True)
 class _Found:
     subject: Subject
     fit: Fit
+
+
+def open_any(target: Target, binding: Binding) -> Subject:
+    """Open a subject in the form its parameters say, or in the one that works."""
+    if is_wide(binding):
+        return _without_mixture(open_wide(target, binding))
+    try:
+        narrow = open_narrow(target, binding)
+    except SubjectError:
+        whole = _as_distribution(target, binding)
+        if whole is None:
+            raise
+        return _without_mixture(whole)
+    if _holds_probabilities(narrow):
+        narrow = _as_distribution(target, binding) or narrow
+    return _without_mixture(narrow)
+
+
+_WHOLE_FORM = {
+    Role.POLICY: Role.DISTRIBUTION,
+    Role.REFERENCE: Role.REFERENCE_DISTRIBUTION,
+    Role.SAMPLER: Role.SAMPLER_DISTRIBUTION,
+}
+_ONE_A_TOKEN = ("logp", "token", "selected", "lps")
+
+
+def _as_distribution(target: Target, binding: Binding) -> Subject | None:
+    """The callable on log-probabilities of the whole vocabulary, where it answers one number a position or fewer.
+
+    None where its names say one value a token, or where it does not work so.
+    """
+    names = [binding.roles[r] for r in (Role.POLICY, Role.REFERENCE) if r in binding.roles]
+    if any(w in n.lower().replace("_p", "-") for n in names for w in _ONE_A_TOKEN):
+        return None
+    roles = {_WHOLE_FORM.get(r, r): n for r, n in binding.roles.items()}
+    also = {n: _WHOLE_FORM.get(r, r) for n, r in binding.also.items()}
+    try:
+        subject = open_wide(target, dataclasses.replace(binding, roles=roles, also=also))
+        batch = mild(*_SHAPE, seed=7)
+        answer = call(target, subject.binding, subject.convention, batch, batch.policy.to(subject.convention.dtype))
+    except SubjectError:
+        return None
+    aligned = _fit(subject, batch) in ("token", "whole")
+    return subject if aligned and answer.dim() < 3 else None
+
+
+def _holds_probabilities(subject: Subject) -> bool:
+    """Whether a coefficient changes with the policy's probability where all log-ratios stay as they are."""
+    from oracle.probing.signal import kl_part
+
+    batch = mild(3, 2, seed=7)
+    lower = dataclasses.replace(
+        batch, policy=batch.policy - 0.3, reference=batch.reference - 0.3, sampler=batch.sampler - 0.3
+    )
+    placement: Placement = "whole" if subject.kind == "loss" else "loss"
+    try:
+        one, two = (kl_part(subject, placement, x).coefficient for x in (batch, lower))
+    except SubjectError:
+        return False
+    return bool((one - two).abs().max() > 1e-3 * one.abs().max())
+
+
+def _without_mixture(subject: Subject) -> Subject:
+    """Where ``beta`` weighs a mixture (a generalised Jensen-Shannon divergence), it is no coefficient of the KL part.
+
+    The gradient is then no linear function of it, and at 0 it still looks at the reference, or at 1 there is none.
+    """
+    from oracle.probing.signal import once
+
+    name = subject.binding.roles.get(Role.BETA)
+    if name != "beta" or subject.has(Role.ADVANTAGES) or subject.has(Role.REWARDS):
+        return subject
+    batch = mild(*_SHAPE, seed=7)
+    other = dataclasses.replace(batch, reference=mild(*_SHAPE, seed=8).reference)
+    placement: Placement = "whole" if subject.kind == "loss" else "loss"
+    try:
+        none, moved, half, full = (
+            once(subject, placement, x.with_beta(b)).coefficient
+            for x, b in ((batch, 0.0), (other, 0.0), (batch, 0.5), (batch, 1.0))
+        )
+    except SubjectError:
+        return subject
+    size = float(full.abs().max()) + float(none.abs().max())
+    looks = float((none - moved).abs().max()) > 1e-3 * size
+    bent = float((2 * half - none - full).abs().max()) > 1e-3 * size
+    if not (bent and (looks or not full.any())):
+        return subject
+    default = parameters_of(subject.target.function)[name].default
+    if not isinstance(default, (int, float)):
+        raise SubjectError(
+            f"{subject.target.name}: {name} is no coefficient (the gradient is not proportional to it, and does not end with it); "
+            f"say which value is meant with --set {name}=0.5"
+        )
+    roles: dict[Role, str] = {r: n for r, n in subject.binding.roles.items() if r is not Role.BETA}
+    # opened anew: in what frame it works was found with the weight at 0 and at 1
+    subject = open_any(subject.target, dataclasses.replace(subject.binding, roles=roles))
+    note = f"{name} is no coefficient, and stays at its default {default}"
+    return dataclasses.replace(subject, notes=(*subject.notes, note))
 
 
 def open_wide(target: Target, binding: Binding) -> Subject:
@@ -65,6 +177,8 @@ def _finished(subject: Subject) -> Subject:
     frame = subject.convention.frame
     assert frame is not None
     notes = []
+    if Role.DISTRIBUTION in subject.binding.roles:
+        notes.append("log-probabilities are those of the whole vocabulary, [B, T, V]")
     if subject.has(Role.TOKENS) or frame.layout != "aligned":
         notes.append(SAYS[frame.layout])
     return dataclasses.replace(subject, notes=tuple(notes))
@@ -126,7 +240,7 @@ def _fit(subject: Subject, batch: Batch) -> Fit:
     if size == 0.0:
         return "none"
     scored, rest = gradient[:, :t], gradient[:, t:]
-    near = _EXACT[subject.convention.dtype] * size
+    near = _EXACT.get(_precision(subject, batch), _COARSE) * size
     if float(rest.abs().max()) > near if rest.numel() else False:
         return "wrong"
     if not bool((scored.norm(dim=-1) > near).all()):
@@ -140,6 +254,13 @@ def _fit(subject: Subject, batch: Batch) -> Fit:
     again, across = coefficients(gradient[:, :t], rows, _tokens(other, batch))
     alike = float((along - again).abs().max()) <= near and float(across.max()) <= near
     return "token" if alike else "whole"
+
+
+def _precision(subject: Subject, batch: Batch) -> torch.dtype:
+    """The coarsest format that the code works in, whatever it is given."""
+    from oracle.probing.precision import working_dtype
+
+    return working_dtype(subject, "whole" if subject.kind == "loss" else "loss", batch)
 
 
 def _tokens(subject: Subject, batch: Batch) -> Tensor:

@@ -96,6 +96,8 @@ _WIDE_TOKENS = {
     "sequence_ids", "completions", "completion", "next_tokens", "sampled_ids", "sampled_tokens", "full_ids", "y",
     "response_tokens", "completion_tokens", "all_ids", "seq", "prompt_completion_ids", "token_id", "chosen_ids",
 }  # fmt: skip
+_OF_TOKENS = {"support", "vocab", "vocabulary", "topk", "allowed", "grammar"}
+"""A mask over these leaves out tokens of the vocabulary, not positions."""
 _VALUES = {"values", "old_values", "value", "vpreds", "value_preds"}
 _COMPLETION_LENGTH = {
     "logits_to_keep", "num_logits_to_keep", "response_length", "response_len", "completion_length", "completion_len",
@@ -117,7 +119,7 @@ def role_of(name: str) -> Role | None:
     words = [w for w in low.split("_") if w]
     if not words:
         return None
-    if words[-1] in _MASK:
+    if words[-1] in _MASK and not _OF_TOKENS & set(words):
         return Role.MASK
     if low in _TOKENS:
         return Role.TOKENS

@@ -14,10 +14,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from oracle.errors import SubjectError
-from oracle.subject.arguments import Convention, arguments, policy_rows
+from oracle.subject.arguments import Convention as Convention
+from oracle.subject.arguments import arguments, policy_rows
 from oracle.subject.batch import Batch, mild
 from oracle.subject.binding import Binding, parameters_of
-from oracle.subject.frames import is_wide, no_frame
+from oracle.subject.frames import no_frame
 from oracle.subject.guard import Interrupted, guarded
 from oracle.subject.roles import Role
 from oracle.subject.target import Target, eager_compile
@@ -117,14 +118,17 @@ class Subject:
 
 
 def open_subject(target: Target, binding: Binding) -> Subject:
+    """Find how a callable wants to be called, by trying. Raises SubjectError where it answers well in no way."""
+    from oracle.subject.opening import open_any  # it builds on this module
+
+    return open_any(target, binding)
+
+
+def open_narrow(target: Target, binding: Binding) -> Subject:
     """Try a mild batch of 3 x 2 under each calling convention; the first that answers well is kept.
 
     Raises SubjectError where the callable raises, returns nothing, another shape, or a number that is not finite.
     """
-    if is_wide(binding):
-        from oracle.subject.opening import open_wide  # it builds on this module
-
-        return open_wide(target, binding)
     first: SubjectError | None = None
     for convention in conventions(binding):
         batch = mild(3, 2, seed=7)

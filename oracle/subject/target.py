@@ -13,10 +13,12 @@ import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from oracle.errors import TargetError
+from oracle.subject.construct import constructed
 from oracle.subject.lift import lifted
 
 
@@ -88,23 +90,24 @@ def _callables(module: types.ModuleType) -> dict[str, Callable[..., Any]]:
         if not n.startswith("_")
         and callable(v)
         and not inspect.isclass(v)
-        and getattr(v, "__module__", None) == module.__name__
+        and getattr(v.func if isinstance(v, partial) else v, "__module__", None) == module.__name__
     }
 
 
 def _attribute(module: types.ModuleType, path: str, functions: dict[str, Any], text: str) -> Callable[..., Any]:
     value: Any = module
+    owner: Any = None
     for part in path.split("."):
         if not hasattr(value, part):
             close = get_close_matches(part, list(functions) or dir(value), n=1)
             hint = f"did you mean {close[0]!r}?" if close else _known(functions)
             raise TargetError(f"{text}: there is no {part!r} in it; {hint}")
-        value = getattr(value, part)
+        owner, value = value, getattr(value, part)
     value = getattr(value, "_torchdynamo_orig_callable", value)
     if inspect.isclass(value):
-        raise TargetError(
-            f"{text} is a class; name a method that takes no self, or write a small function that calls it"
-        )
+        return constructed(value, path)
+    if inspect.isclass(owner) and inspect.isfunction(value):
+        return constructed(owner, path, path.rpartition(".")[2])
     if not callable(value):
         raise TargetError(f"{text} is a {type(value).__name__}, not a function")
     return value  # type: ignore[no-any-return]
