@@ -28,6 +28,15 @@ class Options:
     """The folder in which failures are saved, to be replayed; None saves nothing."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Value:
+    """The mean of the KL part's value over answers (the sum over an answer's tokens), and its variance over single
+    answers; None where one number is given for the whole batch."""
+
+    mean: float
+    variance: float | None
+
+
 @dataclasses.dataclass
 class Case:
     """Filled step by step by ``examine``; read by the checks and the reporters."""
@@ -50,6 +59,8 @@ class Case:
     findings: list[Finding] = dataclasses.field(default_factory=list)
     gradients: dict[bool, list[Table]] = dataclasses.field(default_factory=dict, repr=False)
     """Expected gradients at the naming instances, on-policy (True) and off-policy."""
+    values: list[Value] = dataclasses.field(default_factory=list, repr=False)
+    """The value at each of the wide instances, on-policy."""
 
     @cached_property
     def mild_signal(self) -> Signal:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import sympy as sp
 import torch
 
-from oracle.case import Case
+from oracle.case import Case, Value
 from oracle.errors import SubjectError
 from oracle.probing import naming
 from oracle.probing.expectation import as_batch, of_subject
@@ -33,11 +32,17 @@ def factor(case: Case, sequences: int, tokens: int) -> sp.Rational:
 
 
 @cache
-def bench(seed: int, horizon: int, on: bool, wide: bool = False) -> naming.Bench:
-    """Seeded instances: mild ones for naming, wide ones for distances."""
+def instances(seed: int, horizon: int, on: bool, wide: bool = False) -> tuple[Instance, ...]:
+    """Seeded instances: mild ones for naming, wide ones for distances and values."""
     rng = np.random.default_rng([seed, horizon, wide])
     drawn = [draw(rng, horizon, *(_WIDE if wide else _MILD)) for _ in range(_INSTANCES)]
-    return naming.Bench([i.on_policy() for i in drawn] if on else drawn)
+    return tuple(i.on_policy() if on else i for i in drawn)
+
+
+@cache
+def bench(seed: int, horizon: int, on: bool, wide: bool = False) -> naming.Bench:
+    """The same with the gradients of all objectives on them."""
+    return naming.Bench(instances(seed, horizon, on, wide))
 
 
 def expected_gradients(case: Case, drawn: list[Instance], returns: bool = False) -> list[Table]:
@@ -50,15 +55,6 @@ def expected_gradients(case: Case, drawn: list[Instance], returns: bool = False)
             gradient = gradient / (float(factor(case, n, instance.horizon)) * n)
         out.append(gradient)
     return out
-
-
-@dataclass(frozen=True)
-class Value:
-    """The mean of the KL part's value over answers (the sum over an answer's tokens), and its variance over single
-    answers; None where one number is given for the whole batch."""
-
-    mean: float
-    variance: float | None
 
 
 def expected_value(case: Case, instance: Instance) -> Value:
@@ -74,6 +70,13 @@ def expected_value(case: Case, instance: Instance) -> Value:
     weight = float(factor(case, *batch.shape)) * n
     variance = float((value / weight).var(unbiased=False)) if value.numel() == n else None
     return Value(float(value.mean()) / weight, variance)
+
+
+def values(case: Case) -> list[Value]:
+    """The values at the wide instances on-policy, computed once a case."""
+    if not case.values:
+        case.values = [expected_value(case, i) for i in instances(case.options.seed, 2, True, wide=True)]
+    return case.values
 
 
 def _value(case: Case, batch: Batch) -> torch.Tensor:

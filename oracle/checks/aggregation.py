@@ -48,6 +48,8 @@ def aggregation(case: Case) -> Answer:
         what = "tokens of one sequence weigh differently"
     elif long[0] == 0:
         what = "a sequence of 4 tokens weighs nothing beside one of 2"
+    elif np.ptp(seen[seen != 0]) <= 1e-5 * np.abs(seen).max():
+        what = "tokens of one batch weigh alike, but not 1 over a number of tokens, of sequences, or over a constant"
     else:
         what = f"beside a sequence of 4 tokens, a token of one of 2 weighs {short[0] / long[0]:.4g} times as much"
     rows = [[float(f"{x:.6g}") for x in row] for row in seen.tolist()]

@@ -22,8 +22,9 @@ from oracle.subject.roles import Role
 from oracle.subject.subject import Subject
 
 _LENGTHS = (4, 3, 1, 2)
-_COUNT = re.compile(r"(num|n|total|global|all|count|batch)_?.*(tokens?|items)(_|$)|(tokens?|items)_.*(count|total)")
-_NOT_COUNT = re.compile(r"max|min|per|length|mask|id|width")
+_COUNTED, _COUNTS = {"token", "tokens", "items"}, {"num", "n", "total", "global", "count", "batch", "all"}
+_OTHERWISE = {"max", "min", "per", "length", "len", "mask", "id", "ids", "width", "limit"}
+"""Words that make a parameter's name say a number of tokens, and words that make it say something else."""
 _STEPS = re.compile(r"(grad(ient)?_)?acc(um(ulation)?)?_steps|(num_|n_)?micro_?batches")
 
 
@@ -50,8 +51,8 @@ def microbatch_invariance(case: Case) -> Answer:
         return skipped("sequences of a batch are coupled, whatever a micro-batch is")
     batch = ragged(_LENGTHS, 4, case.options.seed + 41)
     tokens = int(batch.mask.sum())
-    told = _parameters(case.subject, _COUNT, _NOT_COUNT)
-    steps = _parameters(case.subject, _STEPS)
+    told = _parameters(case.subject, _says_tokens)
+    steps = _parameters(case.subject, lambda name: bool(_STEPS.fullmatch(name)))
     settings = dict.fromkeys(told, tokens)
     whole, parts = _run(case, settings | dict.fromkeys(steps, 1), settings | dict.fromkeys(steps, 2), batch)
     size = float(whole.abs().max())
@@ -62,6 +63,14 @@ def microbatch_invariance(case: Case) -> Answer:
     def same(x: torch.Tensor) -> bool:
         return float((x - whole).abs().max()) <= near
 
+    if (pieces := _own_pieces(case)) is not None:
+        return Answer(
+            "fail",
+            f"the loss takes a token-mean in each of {pieces} and averages these: a token's weight depends on which "
+            "sequences share its piece",
+            "tested",
+            {"pieces": pieces},
+        )
     if same(parts):
         how = f"with {told[0]} = tokens of the whole batch, " if told else ""
         return passed(f"{how}micro-batches are added up")
@@ -80,14 +89,6 @@ def microbatch_invariance(case: Case) -> Answer:
     share = 1.0 if steps else 0.5  # who is told the number of steps divides by it
     if same(share * parts):
         return passed("micro-batches of as many sequences are averaged")
-    if (pieces := _own_pieces(case)) is not None:
-        return Answer(
-            "fail",
-            f"the loss takes a token-mean in each of {pieces} and averages these: a token's weight depends on which "
-            "sequences share its piece",
-            "tested",
-            {"pieces": pieces},
-        )
     counts = torch.tensor([7.0, 7.0, 3.0, 3.0], dtype=torch.float64)[:, None]
     if same(parts * counts / tokens * (2 * share)):
         return Answer(
@@ -101,15 +102,19 @@ def microbatch_invariance(case: Case) -> Answer:
     return skipped("the normalisation has no name; see aggregation")
 
 
-def _parameters(subject: Subject, name: re.Pattern[str], but: re.Pattern[str] | None = None) -> list[str]:
-    """Parameters without a role whose name says a number (of tokens, of steps)."""
+def _says_tokens(name: str) -> bool:
+    words = set(name.split("_"))
+    return bool(words & _COUNTED and words & _COUNTS and not words & _OTHERWISE)
+
+
+def _parameters(subject: Subject, says: Callable[[str], bool]) -> list[str]:
+    """Numeric parameters without a role whose name says a number of tokens, or of steps."""
     taken = {*subject.binding.roles.values(), *subject.binding.also, *subject.binding.settings}
     return [
-        n
-        for n, p in parameters_of(subject.target.function).items()
-        if n not in taken and name.fullmatch(n.lower()) and not (but and but.search(n.lower()))
-        and (p.default is None or type(p.default) in (int, float))
-    ]  # fmt: skip
+        name
+        for name, p in parameters_of(subject.target.function).items()
+        if name not in taken and says(name.lower()) and (p.default is None or type(p.default) in (int, float))
+    ]
 
 
 def _run(case: Case, whole: dict[str, int], micro: dict[str, int], batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
@@ -147,11 +152,11 @@ def _own_pieces(case: Case) -> str | None:
 
 
 def _cuts() -> Iterator[tuple[str, Callable[[int], list[list[int]]]]]:
+    for size in (2, 3, 4):
+        yield f"its pieces of {size} sequences", partial(_steps_of, size)
     for k in (2, 3):
         yield f"{k} pieces of its batch", partial(_even, k)
         yield f"{k} pieces of its batch", partial(_chunks, k)
-    for size in (2, 3, 4):
-        yield f"its pieces of {size} sequences", partial(_steps_of, size)
 
 
 def _even(pieces: int, n: int) -> list[list[int]]:

@@ -9,7 +9,7 @@ import sympy as sp
 
 from oracle.case import Case
 from oracle.checks.registry import Answer, check, passed, skipped
-from oracle.enumeration import at_bench, bench, expected_gradients
+from oracle.enumeration import at_bench, expected_gradients, instances
 from oracle.probing.instances import Instance, Table, describe
 
 
@@ -25,7 +25,7 @@ def reference_zero(case: Case) -> Answer:
     """On-policy, at the policies that were named. A constant coefficient is no pull: the score has mean zero."""
     if not case.depends_on_reference or case.on_policy is None or case.on_policy.objective == "zero":
         return skipped("there is no expected gradient that a reference could stop")
-    home = [replace(i, reference_logits=i.policy_logits) for i in bench(case.options.seed, 2, True).instances[:2]]
+    home = [replace(i, reference_logits=i.policy_logits) for i in instances(case.options.seed, 2, True)[:2]]
     size = _norm(at_bench(case, True)[:2])
     pulls = expected_gradients(case, home)
     pull = _norm(pulls)
@@ -39,7 +39,7 @@ def reference_zero(case: Case) -> Answer:
             else "it is not finite there, where training starts"
         )
         return Answer("fail", what, "tested", _shown(home[worst], pulls[worst]))
-    off = bench(case.options.seed, 2, False).instances[:1]
+    off = instances(case.options.seed, 2, False)[:1]
     left = _norm(expected_gradients(case, [replace(i, reference_logits=i.policy_logits) for i in off]))
     message = "no expected pull at policy = reference"
     if not left <= max(1e-6, 10 * case.tolerance) * size:

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import sympy as sp
 
-from oracle.case import Case
+from oracle.case import Case, Value
 from oracle.checks.registry import Answer, check, passed, skipped
-from oracle.enumeration import Value, bench, expected_value
+from oracle.enumeration import expected_value, instances, values
 from oracle.probing.expectation import reverse_kl_of
 from oracle.probing.instances import Instance, describe
 from oracle.reading.atoms import Select, Unread
@@ -28,16 +28,15 @@ from oracle.subject.batch import mild
 )
 def value_bias(case: Case) -> Answer:
     """Exact means over answers of two tokens drawn from the policy; a closed form where the value was read."""
-    instances = bench(case.options.seed, 2, True, wide=True).instances
-    values = [expected_value(case, i) for i in instances]
-    means = np.array([v.mean for v in values])
-    exact = np.array([reverse_kl_of(i)[0] for i in instances])
+    drawn = instances(case.options.seed, 2, True, wide=True)
+    means = np.array([v.mean for v in values(case)])
+    exact = np.array([reverse_kl_of(i)[0] for i in drawn])
     if not (np.isfinite(means).all() and np.abs(means).max() > 0.0):
         return skipped("the value says nothing: it is 0 or not finite")
     if case.subject.kind == "loss" and not _second_order(case):
         return skipped("the loss is a surrogate: its value is no measure of a distance")
     formula = _formula(case)
-    spread = _spread(values[0], instances[0])
+    spread = _spread(values(case)[0], drawn[0])
     if float(np.abs(means - exact).max()) <= max(1e-6, case.tolerance) * float(exact.max()):
         lam = None if formula is None else _family(formula)
         name = {None: (), 0: ("k1-value",), 1: ("k3-value",)}.get(lam, ("k-lambda-value",))
@@ -45,7 +44,7 @@ def value_bias(case: Case) -> Answer:
     numbers = ", ".join(f"{m / e - 1:+.1%} at KL = {e:.3g}" for m, e in zip(means, exact, strict=True))
     worst = int(np.abs(means / exact - 1).argmax())
     example = {
-        **describe(instances[worst]),
+        **describe(drawn[worst]),
         "expected": float(f"{exact[worst]:.6g}"),
         "actual": float(f"{means[worst]:.6g}"),
     }
@@ -55,7 +54,7 @@ def value_bias(case: Case) -> Answer:
 
 def _second_order(case: Case) -> bool:
     """Whether the value vanishes at policy = reference as a divergence does, with the square of the distance."""
-    instance = bench(case.options.seed, 2, True).instances[0]
+    instance = instances(case.options.seed, 2, True)[0]
     away = instance.reference_logits - instance.policy_logits
     home, half, full = (
         expected_value(case, replace(instance, reference_logits=instance.policy_logits + s * away)).mean

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from oracle.checks import CHECKS
 from oracle.checks.dtype_bound import _FORMATS, _bound, _by_formula
 from oracle.probing.signal import kl_part
 from oracle.subject.batch import mild
@@ -19,9 +20,23 @@ def half_inside(logp: Tensor, ref_logp: Tensor) -> Tensor:
     return (d * d / 2).to(logp.dtype)
 
 
-def rounded(logprobs: Tensor, ref_logprobs: Tensor, mask: Tensor, beta: float) -> Tensor:
-    coarse = torch.round(logprobs - ref_logprobs, decimals=3)  # fault: log-ratios stored with three decimals
-    return beta * (coarse.detach() * logprobs * mask).sum() / mask.sum()
+def bfloat16_inside(logprobs: Tensor, ref_logprobs: Tensor, mask: Tensor, beta: float) -> Tensor:
+    short = [t.to(torch.bfloat16) for t in (logprobs, ref_logprobs)]  # fault: 8 bits are left
+    return beta * (torch.sub(*short).float().square().div(2) * mask).sum() / mask.sum()
+
+
+def _squares(d: Tensor) -> Tensor:
+    return torch.matmul(d.reshape(1, -1), d.reshape(-1, 1)).squeeze()
+
+
+def product_under_autocast(logp: Tensor, ref_logp: Tensor, mask: Tensor, beta: float) -> Tensor:
+    with torch.autocast("cpu", dtype=torch.bfloat16):  # fault: the product runs in 16 bits, unless called in float64
+        total = _squares((logp - ref_logp) * mask)
+    return beta * 0.5 * total / mask.sum()
+
+
+def product(logp: Tensor, ref_logp: Tensor, mask: Tensor, beta: float) -> Tensor:
+    return beta * 0.5 * _squares((logp - ref_logp) * mask) / mask.sum()
 
 
 def float_inside(logp: Tensor, ref_logp: Tensor) -> Tensor:
@@ -40,10 +55,10 @@ def live_weight(logp: Tensor, old_logp: Tensor, ref_logp: Tensor, mask: Tensor, 
 
 
 def scaled_out_of_range(logp: Tensor, ref_logp: Tensor) -> Tensor:
-    return (1e3 * (logp - ref_logp)).square() / 2e6  # fault: 0.3e3 squared is beyond float16's 65504
+    return (k3_naive(logp, ref_logp) * 1e-7) * 1e7  # fault: 1e7 is beyond float16, and stands in the backward pass
 
 
-@pytest.mark.parametrize("fault", [half_inside, rounded], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("fault", [half_inside, bfloat16_inside, product_under_autocast], ids=lambda f: f.__name__)
 def test_lost_digits_are_found(fault: Loss) -> None:
     found = ask(CHECK, fault)
     assert (found.outcome, found.severity) == ("fail", "error")
@@ -58,7 +73,7 @@ def test_overflow_of_float16_is_a_warning() -> None:
     assert "float16" in found.message
 
 
-@pytest.mark.parametrize("twin", [float_inside, k3_naive, live_weight], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("twin", [float_inside, k3_naive, live_weight, product], ids=lambda f: f.__name__)
 def test_rounding_is_within_the_bound(twin: Loss) -> None:
     found = ask(CHECK, twin)
     assert found.outcome == "pass"
@@ -77,6 +92,16 @@ def test_the_bound_is_of_the_size_of_rounding(name: str) -> None:
     bound = _bound(true, u, eta)
     assert (error <= bound).all()
     assert (bound <= 100 * u).all()
+
+
+def test_a_name_is_held_at_the_policy_that_is_the_sampler() -> None:
+    def unread(logp: Tensor, old_logp: Tensor, ref_logp: Tensor) -> Tensor:
+        weight = torch.tensor((logp - old_logp).exp().tolist(), dtype=logp.dtype)
+        return weight * (logp - ref_logp) ** 2 / 3
+
+    case = case_of(unread)
+    assert case.kl is None
+    assert CHECKS[CHECK](case).outcome == "pass"
 
 
 def test_no_formula_and_no_name_is_no_pass() -> None:

@@ -92,8 +92,10 @@ def test_a_normalisation_without_a_name(loss: Loss, ratio: float) -> None:
     assert short / long == pytest.approx(ratio, rel=1e-4)
 
 
-def test_lengths_by_the_longest_are_a_constant_over_the_longest() -> None:
-    assert "constant" in ask("aggregation", by_longest).message
+def test_a_divisor_that_is_the_longest_length() -> None:
+    found = ask("aggregation", by_longest)
+    assert (found.outcome, found.severity) == ("fail", "warning")
+    assert "weigh alike" in found.message
 
 
 def test_nothing_is_said_of_coupled_sequences_and_of_penalties() -> None:

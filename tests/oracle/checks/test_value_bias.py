@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from oracle.enumeration import bench, expected_value
+from oracle.enumeration import expected_value, instances
 from oracle.probing.expectation import reverse_kl_of
 from tests.oracle.checks.asking import Loss, ask, case_of, verdict_of
 
@@ -63,7 +63,7 @@ def test_unbiased_by_enumeration() -> None:
 def by_hand(value: Callable[[float], float]) -> list[tuple[float, float]]:
     """(E value, KL) of answers of two tokens at the drawn policies, by sums over all nine answers."""
     out = []
-    for i in bench(0, 2, True, wide=True).instances:
+    for i in instances(0, 2, True, wide=True):
         p, q = np.exp(i.log_policy()), np.exp(i.log_reference())
         mean = kl = 0.0
         for a in range(3):
@@ -92,7 +92,7 @@ def test_a_factor_is_a_bias() -> None:
 
 def test_values_are_those_by_hand() -> None:
     case = case_of(k2)
-    for instance, (mean, kl) in zip(bench(0, 2, True, wide=True).instances, by_hand(lambda x: x * x / 2), strict=True):
+    for instance, (mean, kl) in zip(instances(0, 2, True, wide=True), by_hand(lambda x: x * x / 2), strict=True):
         assert expected_value(case, instance).mean == pytest.approx(mean, rel=1e-12)
         assert reverse_kl_of(instance)[0] == pytest.approx(kl, rel=1e-12)
 
