@@ -23,6 +23,7 @@ from oracle.records import SAMPLER_KL, Evidence, ObjectiveRecord, WithReturns
 from oracle.subject.batch import mild
 from oracle.subject.roles import Role
 from oracle.subject.subject import Placement, Subject
+from oracle.widening import widened
 
 if TYPE_CHECKING:
     from proofs.sequences import FieldNaming
@@ -35,8 +36,8 @@ def examine(subject: Subject, placement: Placement, options: Options) -> Case:
     case = Case(subject, placement, options)
     case.aggregation = aggregation_of(subject)
     _read(case)
-    case.on_policy = _judge(case, on=True)
-    case.off_policy = _judge(case, on=False)
+    case.on_policy = widened(case, _judge(case, on=True), on=True)
+    case.off_policy = widened(case, _judge(case, on=False), on=False)
     if placement == "reward":
         case.with_returns = _with_returns(case)
     case.depends_on_reference = _depends_on_reference(case)

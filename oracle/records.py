@@ -37,6 +37,16 @@ class Nearest(msgspec.Struct, frozen=True, kw_only=True):
     relative_error: float
 
 
+class Restriction(msgspec.Struct, frozen=True, kw_only=True):
+    """An objective on the ``tokens`` likeliest tokens of ``chosen_by`` alone, and what is made of the others."""
+
+    objective: str
+    tokens: int
+    chosen_by: Literal["reference", "policy", "sampler"]
+    treatment: Literal["renormalised", "tail bucket", "cut off", "cut off, plus reference - policy"]
+    scale: float
+
+
 class ObjectiveRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What the expected gradient is the gradient of; ``scale`` is relative to the aggregation, negative ascends."""
 
@@ -49,6 +59,8 @@ class ObjectiveRecord(msgspec.Struct, frozen=True, kw_only=True):
     combination: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
     prefixes: Literal["sampler", "policy"] | msgspec.UnsetType = msgspec.UNSET
     """Only where an unnamed field is the token-level ``combination`` with the policy's prefixes, not the sampler's."""
+    restriction: Restriction | msgspec.UnsetType = msgspec.UNSET
+    """Only where an unnamed gradient is that of an objective on part of the vocabulary."""
     theorems: list[str] = []
     """Ids of the theorems that the name rests on, the most specific first; empty where it rests on none."""
 

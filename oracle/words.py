@@ -45,6 +45,12 @@ def sentence(record: ObjectiveRecord) -> str:
         elif record.prefixes == "policy":
             how = ", token level, but with the policy's prefixes"
         parts.append(f"the gradient of {text}{how}")
+    if not isinstance(record.restriction, msgspec.UnsetType):
+        part = record.restriction
+        which = f"the {part.tokens} likeliest tokens of the {part.chosen_by}"
+        times = "" if part.scale == 1 else f"{part.scale:.6g} x "
+        parts.append(f"{times}{display(part.objective)} on {which}, {part.treatment}")
+        return "; ".join(parts)
     if not isinstance(record.nearest, msgspec.UnsetType) and record.nearest.relative_error < 0.9:
         near = record.nearest
         parts.append(f"nearest {display(near.objective)}, {LEVELS[near.level]}, {_percent(near.relative_error)} off")
