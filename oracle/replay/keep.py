@@ -16,6 +16,7 @@ from msgspec import structs
 from oracle.case import Case
 from oracle.claims import Claim
 from oracle.errors import OracleError
+from oracle.escaping import plain
 from oracle.records import Finding
 from oracle.replay import of_checks, of_claims
 from oracle.replay.cases import CaseError, SavedCase, save
@@ -63,15 +64,15 @@ def _kept(case: Case, finding: Finding, claim: Claim | None) -> Finding:
 def saved_case(
     case: Case, finding: Finding, claim: Claim | None, found: tuple[Witness, Seen] | None
 ) -> SavedCase | None:
-    """The record of a failure; None where a setting cannot be written down."""
+    """The record of a failure; None where a setting or the target's name cannot be written down."""
     settings = settings_of(case.subject.binding)
-    if settings is None:
+    if settings is None or not all(map(_encodable, [case.subject.target.name, os.getcwd(), *settings])):
         return None
     witness, seen = found or (None, None)
     return SavedCase(
         check=finding.check,
         claim=None if claim is None else claim.text,
-        message=finding.message,
+        message=plain(finding.message, 2000),
         severity=finding.severity,
         target=case.subject.target.name,
         folder=os.getcwd(),
@@ -87,6 +88,11 @@ def saved_case(
         actual=None if seen is None else hexed(seen.actual),
         versions=versions(),
     )
+
+
+def _encodable(text: str) -> bool:
+    """A name of a file in another encoding has halves of surrogate pairs, which no JSON brings back."""
+    return text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def versions() -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Literal
 
 from oracle.case import Case, Options
 from oracle.claims import parse_claim
+from oracle.escaping import plain
 from oracle.judge import judge_binding, quiet
 from oracle.probing.aggregation import aggregation_of
 from oracle.records import Finding
@@ -106,4 +107,4 @@ def _asked(saved: SavedCase, target: Target, binding: Binding) -> Finding:
 def _compared(saved: SavedCase, finding: Finding) -> Word:
     if finding.outcome != "fail":
         return "gone"
-    return "reproduced" if finding.message == saved.message else "changed"
+    return "reproduced" if plain(finding.message, 2000) == saved.message else "changed"

@@ -83,7 +83,7 @@ def _is_plain(target: Target) -> bool:
             found = getattr(found, part)
     except (OracleError, AttributeError):
         return False
-    return getattr(found, "_torchdynamo_orig_callable", found) is target.function
+    return bool(getattr(found, "_torchdynamo_orig_callable", found) == target.function)
 
 
 def _comment(text: str) -> str:

@@ -1,0 +1,61 @@
+"""Every planted fault judged once, its failures saved; the twins beside them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from oracle.case import Options
+from oracle.claims import parse_claim
+from oracle.judge import judge_target
+from oracle.records import Finding, Verdict
+from oracle.replay.cases import SavedCase, load
+from oracle.subject.target import resolve
+from tests.oracle.replay.faults import HEAD, PLANTED, Planted
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Three folders, and what was found in the first: name of the fault to its verdict."""
+
+    faults: Path
+    twins: Path
+    cases: Path
+    verdicts: dict[str, Verdict]
+
+    def finding(self, planted: Planted) -> Finding:
+        """What the check that must fail answered."""
+        return next(f for f in self.verdicts[planted.name].findings if f.check == planted.check)
+
+    def saved(self, planted: Planted) -> SavedCase:
+        """The case of that failure."""
+        return load(str(self.finding(planted).id), self.cases)
+
+
+def judge_planted(planted: Planted, cases: Path | None) -> Verdict:
+    """The verdict on the function of that name in code.py of the working directory."""
+    (target,) = resolve(f"code.py:{planted.name}")
+    claims = [parse_claim(planted.claim)] if planted.claim else []
+    options = Options(max_examples=1, cases=None if cases is None else str(cases))
+    found = judge_target(target, *planted.options, planted.placement, options, claims)  # type: ignore[arg-type]
+    return found[0]
+
+
+@pytest.fixture(scope="session")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judged]:
+    root = tmp_path_factory.mktemp("replay")
+    for name in ("faults", "twins", "cases"):
+        (root / name).mkdir()
+    (root / "faults" / "code.py").write_text(HEAD + "\n".join(p.fault for p in PLANTED))
+    (root / "twins" / "code.py").write_text(HEAD + "\n".join(p.twin for p in PLANTED))
+    before = Path.cwd()
+    os.chdir(root / "faults")
+    try:
+        verdicts = {p.name: judge_planted(p, root / "cases") for p in PLANTED}
+        yield Judged(root / "faults", root / "twins", root / "cases", verdicts)
+    finally:
+        os.chdir(before)
