@@ -89,6 +89,11 @@ class Case:
         return {torch.float64: 1e-8, torch.float32: 1e-4}.get(dtype, 1e-2)
 
     @property
+    def noise(self) -> float:
+        """What rounding leaves of a gradient that is 0: terms of order 1 that cancel."""
+        return 1e-4 * self.tolerance
+
+    @property
     def coefficient(self) -> sp.Expr | None:
         """The on-policy coefficient of a token in L, where it was read and depends on its own token alone."""
         from oracle.reading.field import on_policy

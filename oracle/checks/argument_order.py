@@ -83,7 +83,7 @@ def _without_gradient(case: Case) -> Answer:
     if case.placement == "reward":
         return skipped("a value that names nothing has no order")
     flow = flows(case.subject, case.placement, case.mild_batch)
-    if flow.policy == 0.0 < flow.reference:
+    if flow.policy <= case.noise < flow.reference:
         found, best = _named(case, exchanged(case.subject, Role.REFERENCE, reflected=False), on=True)
         if _descends(found, best):
             return Answer(

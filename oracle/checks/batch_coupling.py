@@ -25,7 +25,7 @@ _SIZES = (1.0, 6.0, 0.1)
 def batch_coupling(case: Case) -> Answer:
     """theory 6: centring by a mean that includes the sequence shrinks its KL gradient by 1 - 1/n."""
     one = case.mild_signal.coefficient[0]
-    size = max(float(one.abs().max()), 1e-30)
+    size = max(float(one.abs().max()), case.noise)
     evidence: Evidence = "proved" if case.field is not None else "tested"
     for size_of_others in _SIZES:
         batch = _others(case, size_of_others)

@@ -31,7 +31,7 @@ def batch_permutation(case: Case) -> Answer:
     else:
         batch, signal = case.mild_batch, case.mild_signal.coefficient
     size = float(signal.abs().max())
-    if not size > 0.0:
+    if not size > case.noise:
         return skipped("there is no gradient that an order could change")
     for order in _ORDERS:
         there = kl_part(case.subject, case.placement, _ordered(batch, order)).coefficient

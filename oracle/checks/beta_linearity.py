@@ -31,11 +31,11 @@ def beta_linearity(case: Case) -> Answer:
     base = signals[0.0].coefficient
     unit = signals[1.0].coefficient - base
     size = float(unit.abs().max())
-    if size == 0.0:
+    if size <= case.noise:
         moved = max(float((signals[b].coefficient - base).abs().max()) for b in _BETAS)
         if not signals[1.0].connected:
             return skipped("no gradient reaches the policy at all")
-        if moved == 0.0 and not base.any():
+        if moved <= case.noise and not float(base.abs().max()) > case.noise:
             return skipped("there is no gradient on mild inputs, whatever the coefficient")
         return Answer(
             "fail", f"at coefficient 1 it changes nothing, at 2 by {moved:.3g}", "tested", {"beta": 1.0, "change": 0.0}

@@ -20,11 +20,11 @@ def detach_reference(case: Case) -> Answer:
     if case.placement == "reward":
         return skipped("a penalty in reward carries no gradient of its own")
     flow = flows(case.subject, case.placement, case.mild_batch)
-    if flow.policy == 0.0:
-        if flow.reference == 0.0:
+    if flow.policy <= case.noise:
+        if flow.reference <= case.noise:
             return skipped("no gradient reaches the policy or the reference")
         example = {"policy": 0.0, "reference": flow.reference}
         return Answer("fail", f"the largest at a token is {flow.reference:.3g} and 0", "tested", example)
-    if flow.reference == 0.0:
+    if flow.reference <= case.noise:
         return passed("no gradient reaches the reference")
     return passed("the policy gets its gradient; a reference that asks for one gets it too, so the caller detaches it")

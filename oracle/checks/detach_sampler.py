@@ -33,7 +33,7 @@ def detach_sampler(case: Case) -> Answer:
         return skipped("no parameter plays the sampler")
     batch = _with_advantages(case.mild_batch, case.options.seed)
     flow = flows(case.subject, case.placement, batch, kl_alone=False)
-    if flow.policy == 0.0 < flow.sampler:
+    if flow.policy <= case.noise < flow.sampler:
         return Answer(
             "fail",
             f"gradient reaches the sampler (largest at a token {flow.sampler:.3g}) and none the policy",
@@ -43,7 +43,7 @@ def detach_sampler(case: Case) -> Answer:
         )
     alone = _without_sampler(case.subject)
     if alone is None:
-        if flow.policy == 0.0:
+        if flow.policy <= case.noise:
             return skipped("no gradient reaches the policy or the sampler")
         return passed("the weight's gradient is the policy's; the sampler is always given")
     home = replace(batch, sampler=batch.policy)
@@ -54,7 +54,7 @@ def detach_sampler(case: Case) -> Answer:
         return skipped("it does not run without a sampler")
     for what, one, two in (("gradient", given, left), ("KL part's gradient", given_kl, left_kl)):
         size = float(one.abs().max())
-        if size > 0.0 and not float(two.abs().max()) > 1e-9 * size:
+        if size > case.noise and not float(two.abs().max()) > 1e-9 * size:
             return Answer(
                 "fail",
                 f"without a sampler the {what} is 0, where policy = sampler gives {size:.3g}",

@@ -28,7 +28,7 @@ def mask_leak(case: Case) -> Answer:
     hidden = batch.mask == 0
     size = float(signal[~hidden].abs().max()) if signal[~hidden].numel() else 0.0
     leak = torch.where(hidden, signal.abs(), torch.zeros_like(signal))
-    if not bool((leak <= 1e-9 * size).all()):
+    if not bool((leak <= max(1e-9 * size, case.noise)).all()):
         b, t = divmod(int(torch.nan_to_num(leak, nan=torch.inf).argmax()), batch.shape[1])
         what = "value" if case.placement == "reward" else "gradient"
         return Answer(
@@ -51,7 +51,7 @@ def mask_leak(case: Case) -> Answer:
     )
     other = kl_part(case.subject, case.placement, moved).coefficient
     change = float((other - signal)[~hidden].abs().max())
-    if not change <= max(1e-9, case.tolerance) * max(size, 1e-30):
+    if not change <= max(1e-9, case.tolerance) * max(size, case.noise):
         return Answer(
             "fail",
             f"what stands at masked positions moves the gradient of real tokens by {change / max(size, 1e-30):.2%}",

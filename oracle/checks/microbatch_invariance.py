@@ -56,7 +56,7 @@ def microbatch_invariance(case: Case) -> Answer:
     settings = dict.fromkeys(told, tokens)
     whole, parts = _run(case, settings | dict.fromkeys(steps, 1), settings | dict.fromkeys(steps, 2), batch)
     size = float(whole.abs().max())
-    if not size > 0.0:
+    if not size > case.noise:
         return skipped("there is no gradient to accumulate")
     near = max(1e-7, 10 * case.tolerance) * size
 
@@ -141,7 +141,7 @@ def _own_pieces(case: Case) -> str | None:
         return None
     shapes = (Shape((4, 3, 1, 2), 4), Shape((4, 1, 3, 2, 2, 4), 4))
     seen = np.concatenate([weights(case.subject, s).ravel() for s in shapes])
-    if not np.isfinite(seen).all() or not np.abs(seen).max() > 0.0:
+    if not np.isfinite(seen).all() or not np.abs(seen).max() > case.noise:
         return None
     for text, cuts in _cuts():
         model = np.concatenate([_piecewise(s, cuts(len(s.lengths))).ravel() for s in shapes])

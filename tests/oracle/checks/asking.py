@@ -39,6 +39,6 @@ def verdict_of(check: str, function: Loss, placement: str = "loss") -> str:
 
 _BY_RUNS = {
     "detach.reference", "detach.sampler", "mask.nonfinite", "batch.permutation", "determinism", "aggregation",
-    "microbatch.invariance", "logits.shift",
+    "microbatch.invariance", "logits.shift", "mask.leak", "padding.invariance", "beta.linearity",
 }  # fmt: skip
 """Checks that need no reading and no name."""
