@@ -16,7 +16,7 @@ from oracle.records import ObjectiveRecord, Restriction
 
 
 def widened(case: Case, record: ObjectiveRecord, on: bool) -> ObjectiveRecord:
-    """The record, unnamed where the name fails on a larger vocabulary, with the objective on part of it if it is one."""
+    """The record, unnamed where its name fails on a larger vocabulary; with the objective on part of it, if any."""
     if not case.subject.whole or case.placement == "reward":
         return record
     seed = case.options.seed

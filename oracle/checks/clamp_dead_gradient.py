@@ -25,6 +25,8 @@ def clamp_dead_gradient(case: Case) -> Answer:
     """theory 9: a value clamp at 10 makes k3 dead below L = -2.611 and k2 dead beyond |L| = 4.472."""
     if case.placement == "reward":
         return skipped("a penalty in reward carries no gradient of its own")
+    if case.subject.whole:
+        return skipped("the whole vocabulary enters; the log-ratio of one token cannot be varied alone")
     if coupled(case):
         return skipped("sequences of a batch are coupled; one token cannot be varied alone")
     grid = np.arange(-_REACH, _REACH + _STEP, _STEP) + 0.003

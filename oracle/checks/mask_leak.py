@@ -9,6 +9,7 @@ import torch
 from oracle.case import Case
 from oracle.checks.registry import Answer, check, passed, skipped
 from oracle.probing.signal import kl_part
+from oracle.subject.batch import Batch
 from oracle.subject.roles import Role
 
 
@@ -24,7 +25,32 @@ def mask_leak(case: Case) -> Answer:
     """Gradient at mask = 0 must be 0; moving what stands there must not move the gradient elsewhere."""
     if not case.subject.has(Role.MASK):
         return skipped("no parameter plays the mask")
-    batch, signal = case.ragged_batch, case.ragged_signal.coefficient
+    answer = _leak(case, case.ragged_batch, case.ragged_signal.coefficient)
+    frame = case.subject.convention.frame
+    if answer.outcome == "fail" or frame is None or frame.layout != "shifted":
+        return answer
+    # whole sequences: there a prompt, or padding on the left, is masked before the tokens that count
+    led = mirrored(case.ragged_batch)
+    return _leak(case, led, kl_part(case.subject, case.placement, led).coefficient)
+
+
+def mirrored(batch: Batch) -> Batch:
+    """The same tokens with what is masked before them, not after."""
+    order = torch.stack([torch.argsort(row, stable=True) for row in batch.mask])
+
+    def moved(x: torch.Tensor) -> torch.Tensor:
+        return x.gather(1, order)
+
+    return dataclasses.replace(
+        batch,
+        policy=moved(batch.policy),
+        reference=moved(batch.reference),
+        sampler=moved(batch.sampler),
+        mask=moved(batch.mask),
+    )
+
+
+def _leak(case: Case, batch: Batch, signal: torch.Tensor) -> Answer:
     hidden = batch.mask == 0
     size = float(signal[~hidden].abs().max()) if signal[~hidden].numel() else 0.0
     leak = torch.where(hidden, signal.abs(), torch.zeros_like(signal))

@@ -7,6 +7,7 @@ import dataclasses
 import torch
 
 from oracle.case import Case
+from oracle.checks.mask_leak import mirrored
 from oracle.checks.registry import Answer, check, passed, skipped
 from oracle.probing.signal import kl_part
 from oracle.subject.batch import Batch, ragged
@@ -43,8 +44,19 @@ def padding_invariance(case: Case) -> Answer:
     size = float(one.abs().max())
     if size <= case.noise:
         return skipped("real tokens have no gradient")
-    if float((one - two).abs().max()) <= max(1e-9, 10 * case.tolerance) * size:
-        return passed("padding from 4 to 7 tokens changes nothing")
+    near = max(1e-9, 10 * case.tolerance) * size
+    if float((one - two).abs().max()) <= near:
+        frame = case.subject.convention.frame
+        if frame is None or frame.layout != "shifted":
+            return passed("padding from 4 to 7 tokens changes nothing")
+        # whole sequences: prompts are of unequal length, and are padded on the left
+        led = mirrored(short)
+        three = kl_part(case.subject, case.placement, led).coefficient[led.mask == 1]
+        if float((one - three).abs().max()) <= near:
+            return passed("padding from 4 to 7 tokens changes nothing, on the right or on the left")
+        change = float((one - three).abs().max()) / size
+        example = {"side": "left", "change": change}
+        return Answer("fail", f"padding on the left, not on the right, changes it by {change:.2%}", "tested", example)
     ratio = float((one * two).sum() / (one * one).sum())
     only_scale = bool(torch.allclose(two, ratio * one, rtol=1e-6, atol=1e-9 * size))
     message = (

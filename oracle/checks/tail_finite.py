@@ -26,6 +26,8 @@ _LARGEST = float(torch.finfo(torch.float32).max)
 )
 def tail_finite(case: Case) -> Answer:
     """|L| up to 200. An honest exp overflows beyond 88.7; only what the formula says is finite must be."""
+    if case.subject.whole:
+        return skipped("the whole vocabulary enters; the log-ratio of one token cannot be varied alone")
     if coupled(case):
         return skipped("sequences of a batch are coupled; one token cannot be varied alone")
     ratios = np.concatenate([-_GRID[:0:-1], _GRID])

@@ -59,14 +59,14 @@ def gradient(instance: Instance, restriction: Restriction) -> Table:
     inside = np.zeros(len(by), dtype=bool)
     inside[np.argsort(-by, kind="stable")[: restriction.k]] = True
     c = coefficient(restriction.objective)
-    out = np.zeros_like(log_pi)
     if restriction.treatment == "renormalised":
         ratio = log_softmax(log_pi[inside][None])[0] - log_softmax(log_ref[inside][None])[0]
-        out[inside] = _pull(np.exp(log_softmax(log_pi[inside][None])[0]), c(ratio))
-        return out[None]
+        out: Table = np.zeros_like(instance.log_policy())
+        out[0, inside] = _pull(np.exp(log_softmax(log_pi[inside][None])[0]), c(ratio))
+        return out
     ratio = log_pi - log_ref
     if restriction.treatment == "tail bucket":
-        rest = np.log(np.exp(log_pi[~inside]).sum()) - np.log(np.exp(log_ref[~inside]).sum())
+        rest: float = np.log(np.exp(log_pi[~inside]).sum()) - np.log(np.exp(log_ref[~inside]).sum())
         ratio = np.where(inside, ratio, rest)
         return _pull(np.exp(log_pi), c(ratio))[None]
     # the derivative of a sum of r f(p/r) over the part alone

@@ -47,6 +47,8 @@ _COARSE = 2e-2
 class _Found:
     subject: Subject
     fit: Fit
+    cut: bool = False
+    """The logits of the first or of the last position have no gradient: the code leaves one out."""
 
 
 def open_any(target: Target, binding: Binding) -> Subject:
@@ -137,7 +139,7 @@ def _without_mixture(subject: Subject) -> Subject:
     default = parameters_of(subject.target.function)[name].default
     if not isinstance(default, (int, float)):
         raise SubjectError(
-            f"{subject.target.name}: {name} is no coefficient (the gradient is not proportional to it, and does not end with it); "
+            f"{subject.target.name}: {name} is no coefficient of the KL part (the gradient is not proportional to it); "
             f"say which value is meant with --set {name}=0.5"
         )
     roles: dict[Role, str] = {r: n for r, n in subject.binding.roles.items() if r is not Role.BETA}
@@ -162,14 +164,23 @@ def open_wide(target: Target, binding: Binding) -> Subject:
             except SubjectError as error:
                 first = first or error
                 continue
-            if one.fit in ("token", "whole"):
-                return _finished(one.subject)
             found.append(one)
+            if one.fit == "token" or (one.fit == "whole" and Role.TOKENS not in binding.roles):
+                break
         if found:
-            # without any gradient there is nothing to align
-            return _finished(min(found, key=lambda f: ("none", "wrong").index(f.fit)).subject)
+            return _finished(_best(found).subject)
     assert first is not None
     raise _explained(target, binding, first)
+
+
+def _best(found: list[_Found]) -> _Found:
+    """The frame that fits best; of frames of which none fits, one with a prompt if the code leaves out a position."""
+    for fit in ("token", "whole", "none"):
+        for one in found:
+            if one.fit == fit:
+                return one
+    shifted = [f for f in found if f.subject.convention.frame and f.subject.convention.frame.layout == "shifted"]
+    return shifted[0] if shifted and found[0].cut else found[0]
 
 
 def _finished(subject: Subject) -> Subject:
@@ -212,7 +223,9 @@ def _try(target: Target, binding: Binding, convention: Convention) -> _Found:
     rewarding = kind == "penalty" and is_rewarding(target, binding, convention, batch)
     subject = Subject(target, binding, convention, kind, rewarding)
     fit = _fit(subject, batch)
-    return _Found(dataclasses.replace(subject, whole=fit in ("whole", "wrong")), fit)
+    gradient = gradient_on(subject, batch)[0].abs().sum(-1)
+    cut = not bool(gradient[:, 0].any()) or not bool(gradient[:, -1].any())
+    return _Found(dataclasses.replace(subject, whole=fit in ("whole", "wrong")), fit, cut)
 
 
 def _kind(target: Target, frame: Frame, result: Tensor) -> Kind:
