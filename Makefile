@@ -24,7 +24,7 @@ SUPPORTED   := 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help install libraries-install run test lint types layers bench proofs-coq report-tools regenerate check-all clean distclean
+.PHONY: help install libraries-install run test lint types layers fuzz bench proofs-coq report-tools regenerate check-all clean distclean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,9 +79,21 @@ layers: install ## Imports run one way: import-linter
 	@echo "==> import-linter"
 	@$(BIN)/lint-imports
 
+fuzz: install ## 20,000 random targets, claims, configurations and command lines, drawn anew each time
+	@echo "==> pytest tests/fuzz"
+	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -q tests/fuzz $(ARGS)
+
 bench: install libraries-install ## Speed, as ratios taken in one run
 	@echo "==> benchmarks"
 	@$(BIN)/python benchmarks/bench.py
+
+selftest: install ## The error rates on the catalogue of planted faults and correct losses
+	@echo "==> kl-oracle selftest"
+	@$(BIN)/kl-oracle selftest $(ARGS)
+
+trust: install ## Random correct programs, judged: make trust ARGS='--count 10000 --seed 1 --jobs 2' (hours); goes on where it stopped
+	@echo "==> python -m oracle.trust"
+	@$(BIN)/python -m oracle.trust $(ARGS)
 
 proofs-coq: install ## Install Coq and Coquelicot from Debian, and have Coq check the theorems
 	@if command -v coqc >/dev/null && [ -d "$$(coqc -where)/user-contrib/Coquelicot" ]; then \

@@ -1,17 +1,5 @@
-"""The permanent catalogue: losses with one planted fault each, their correct twins, and losses without a fault."""
+"""The permanent catalogue: losses with one planted fault each, their correct twins, and losses without a fault.
 
-from __future__ import annotations
-
-from . import batches, masks, numerics, objectives, weights
-from .correct import CORRECT
-from .record import Correct, Expect, FoundBy, Objective, Pair
-
-PAIRS: tuple[Pair, ...] = (
-    *objectives.PAIRS,
-    *weights.PAIRS,
-    *masks.PAIRS,
-    *batches.PAIRS,
-    *numerics.PAIRS,
-)
-
-__all__ = ["CORRECT", "PAIRS", "Correct", "Expect", "FoundBy", "Objective", "Pair"]
+``kl-oracle selftest`` judges it and prints the tool's error rates (``run``); ``catalogue`` has it all. Expectations do
+not come from the tool: they are held against gradients taken from the definitions (oracle/trust/definition.py).
+"""

@@ -38,20 +38,35 @@ Objective = Literal[
     "chi2_half",
     "jeffreys",
     "total_variation",
+    "chi2_reference_half",
+    "jensen_shannon",
+    "hellinger_squared",
     "unnamed",
 ]
 FoundBy = Literal[
     "objective",
-    "reference.dependence",
-    "sign",
-    "beta.linearity",
-    "mask.leak",
-    "padding.invariance",
+    "aggregation",
+    "argument.order",
     "batch.coupling",
-    "detach.reward",
-    "clamp.dead_gradient",
+    "batch.permutation",
+    "beta.linearity",
     "cancellation",
+    "clamp.dead_gradient",
+    "detach.reference",
+    "detach.reward",
+    "detach.sampler",
+    "determinism",
+    "dtype.bound",
+    "expected_gradient.on_policy",
+    "mask.leak",
+    "mask.nonfinite",
+    "microbatch.invariance",
+    "padding.invariance",
+    "reference.dependence",
+    "reference.zero_at_reference",
+    "sign",
     "tail.finite",
+    "value.bias",
 ]
 
 
@@ -100,6 +115,36 @@ class Correct:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Twin:
+    """A correct subject that several faults are planted in."""
+
+    subject: Subject
+    on: Expect
+    off: Expect
+    claim: str | None = None
+    placement: Placement = "loss"
+    tail: Tail = "finite"
+
+    def with_fault(self, fault: Subject, found_by: FoundBy, on: Expect, off: Expect, note: str = "") -> Pair:
+        """The pair of this twin and the same subject with a fault, named after it."""
+        name = str(getattr(fault, "__name__", fault))
+        return Pair(
+            name,
+            fault,
+            self.subject,
+            found_by,
+            on,
+            off,
+            self.on,
+            self.off,
+            self.claim,
+            self.placement,
+            self.tail,
+            note,
+        )
+
+
 ZERO = Expect("zero")
 UNNAMED = Expect("unnamed")
 
@@ -127,3 +172,18 @@ def jeffreys(level: Level = "token", scale: float | None = 1.0) -> Expect:
 def total_variation(level: Level = "token", scale: float | None = 1.0) -> Expect:
     """Half of the sum of |policy - reference|."""
     return Expect("total_variation", level, scale)
+
+
+def chi2_reference_half(level: Level = "token", scale: float | None = 1.0) -> Expect:
+    """Half of chi2(reference||policy)."""
+    return Expect("chi2_reference_half", level, scale)
+
+
+def jensen_shannon(level: Level = "token", scale: float | None = 1.0) -> Expect:
+    """The Jensen-Shannon divergence of policy and reference."""
+    return Expect("jensen_shannon", level, scale)
+
+
+def hellinger_squared(level: Level = "token", scale: float | None = 1.0) -> Expect:
+    """The squared Hellinger distance of policy and reference."""
+    return Expect("hellinger_squared", level, scale)

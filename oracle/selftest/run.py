@@ -1,0 +1,162 @@
+"""The catalogue judged: which mutants survive, and which correct losses are accused."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import msgspec
+
+from oracle.case import Options
+from oracle.errors import OracleError
+from oracle.judge import judge_binding
+from oracle.processes import in_processes
+from oracle.records import ObjectiveRecord, Verdict
+from oracle.selftest.catalogue import CORRECT, PAIRS
+from oracle.selftest.record import Correct, Expect, Pair, Placement, Subject
+from oracle.subject.binding import bind
+from oracle.subject.target import Target
+
+_EXAMPLES = 2
+_TOLERANCE = 1e-4
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one subject; ``wrong`` is empty where the tool is right about it."""
+
+    name: str
+    kind: Literal["mutant", "correct"]
+    found_by: str | None
+    wrong: list[str]
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """The numbers of a run, as ``kl-oracle selftest --format json`` prints them."""
+
+    schema: Literal["kl-oracle/selftest/1"] = "kl-oracle/selftest/1"
+    mutants: int
+    killed: int
+    correct: int
+    accused: int
+    rows: list[Row]
+    """Those that the tool was wrong about."""
+    found_by: dict[str, int]
+    """How many mutants each check (or ``objective``) had to find."""
+
+
+def subjects() -> tuple[list[Pair], list[Correct]]:
+    """All mutants, and all that is correct: the twins, each once, and the losses without a fault."""
+    correct: dict[tuple[int, Placement], Correct] = {}
+    for c in CORRECT:
+        correct.setdefault((id(c.subject), c.placement), c)
+    for p in PAIRS:
+        name = str(getattr(p.twin, "__name__", p.name))
+        correct.setdefault(
+            (id(p.twin), p.placement), Correct(name, p.twin, p.twin_on, p.twin_off, placement=p.placement)
+        )
+    return list(PAIRS), list(correct.values())
+
+
+def accused(v: Verdict) -> set[str]:
+    """The checks that failed as error or warning; a note accuses nobody."""
+    return {f.check for f in v.findings if f.outcome == "fail" and f.severity != "note"}
+
+
+def agrees(record: ObjectiveRecord | None, expected: Expect) -> bool:
+    """Whether a side of a verdict is the one expected; a scale of None leaves it open (record.py)."""
+    if record is None:
+        return False
+    if expected.scale is None and expected.objective not in ("zero", "unnamed"):
+        return expected.objective in (record.objective, getattr(record.nearest, "objective", None))
+    if (record.objective, record.level) != (expected.objective, expected.level):
+        return False
+    if expected.scale is None or record.scale is None:
+        return expected.scale == record.scale
+    return math.isclose(record.scale, expected.scale, rel_tol=_TOLERANCE)
+
+
+def misnamed(v: Verdict, on: Expect, off: Expect) -> list[str]:
+    """How a verdict differs from the sides that are due."""
+    out = [f.message for f in v.findings if f.check == "reading.probing"]
+    for side, record, due in (("on-policy", v.on_policy, on), ("off-policy", v.off_policy, off)):
+        if not agrees(record, due):
+            said = None if record is None else (record.objective, record.level, record.scale)
+            out.append(f"{side} it is called {said}, due {(due.objective, due.level, due.scale)}")
+    return out
+
+
+def judged(name: str, subject: Subject, placement: Placement) -> Verdict:
+    """The verdict on a subject at its placement. Raises OracleError."""
+    at = "reward" if placement == "reward" else None
+    return judge_binding(Target(name, subject, None), bind(subject), at, Options(max_examples=_EXAMPLES))[0]  # type: ignore[arg-type]
+
+
+def of_mutant(pair: Pair) -> Row:
+    """A mutant is killed if the check that must find it fails, or its objective is told from its twin's."""
+    try:
+        verdict = judged(pair.name, pair.fault, pair.placement)
+    except OracleError as error:
+        return Row(name=pair.name, kind="mutant", found_by=pair.found_by, wrong=[str(error)])
+    wrong = misnamed(verdict, pair.fault_on, pair.fault_off)
+    if pair.found_by == "objective":
+        if agrees(verdict.on_policy, pair.twin_on) and agrees(verdict.off_policy, pair.twin_off):
+            wrong.append("survives: it is called what its correct twin is")
+    elif pair.found_by not in accused(verdict):
+        wrong.append(f"survives: {pair.found_by} does not fail")
+    return Row(name=pair.name, kind="mutant", found_by=pair.found_by, wrong=wrong)
+
+
+def of_correct(correct: Correct) -> Row:
+    """A correct loss must be named, and accused by no check."""
+    try:
+        verdict = judged(correct.name, correct.subject, correct.placement)
+    except OracleError as error:
+        return Row(name=correct.name, kind="correct", found_by=None, wrong=[str(error)])
+    wrong = misnamed(verdict, correct.on, correct.off)
+    wrong += [f"accused by {f.check}: {f.message}" for f in verdict.findings if f.check in accused(verdict)]
+    return Row(name=correct.name, kind="correct", found_by=None, wrong=wrong)
+
+
+def _work(task: tuple[str, int]) -> Row:
+    mutants, correct = subjects()
+    kind, index = task
+    return of_mutant(mutants[index]) if kind == "mutant" else of_correct(correct[index])
+
+
+def run(jobs: int, step: Callable[[str], Any] = lambda name: None) -> Report:
+    """Judge the whole catalogue in ``jobs`` processes; ``step`` hears the name of each subject judged."""
+    mutants, correct = subjects()
+    tasks = [("mutant", i) for i in range(len(mutants))] + [("correct", i) for i in range(len(correct))]
+
+    def rows() -> Iterator[Row]:
+        for row in in_processes(_work, tasks, jobs):
+            step(row.name)
+            yield row
+
+    found_by: dict[str, int] = {}
+    for p in mutants:
+        found_by[p.found_by] = found_by.get(p.found_by, 0) + 1
+    wrong = sorted((r for r in rows() if r.wrong), key=lambda r: (r.kind, r.name))
+    return Report(
+        mutants=len(mutants),
+        killed=len(mutants) - sum(r.kind == "mutant" for r in wrong),
+        correct=len(correct),
+        accused=sum(r.kind == "correct" for r in wrong),
+        rows=wrong,
+        found_by=dict(sorted(found_by.items())),
+    )
+
+
+def as_text(report: Report) -> str:
+    """The numbers for a person."""
+    rate = report.killed / report.mutants
+    lines = [
+        f"mutants        {report.mutants}, killed {report.killed} ({rate:.1%})",
+        f"correct losses {report.correct}, accused or misnamed {report.accused}",
+        "must be found by " + ", ".join(f"{check} {n}" for check, n in report.found_by.items()),
+    ]
+    for row in report.rows:
+        lines.append(f"{row.kind} {row.name}")
+        lines += [f"    {text}" for text in row.wrong]
+    return "\n".join(lines) + "\n"
