@@ -26,4 +26,5 @@ jaxtyping.install_import_hook(_SHAPED, "beartype.beartype")
 
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("dev", deadline=None, print_blob=True)
+settings.register_profile("fuzz", deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

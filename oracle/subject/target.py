@@ -98,11 +98,12 @@ def _attribute(module: types.ModuleType, path: str, functions: dict[str, Any], t
     value: Any = module
     owner: Any = None
     for part in path.split("."):
-        if not hasattr(value, part):
+        owner, value = value, _looked_up(value, part, text)
+        if value is _ABSENT:
+            value = owner
             close = get_close_matches(part, list(functions) or dir(value), n=1)
             hint = f"did you mean {close[0]!r}?" if close else _known(functions)
             raise TargetError(f"{text}: there is no {part!r} in it; {hint}")
-        owner, value = value, getattr(value, part)
     value = getattr(value, "_torchdynamo_orig_callable", value)
     if inspect.isclass(value):
         return constructed(value, path)
@@ -111,6 +112,20 @@ def _attribute(module: types.ModuleType, path: str, functions: dict[str, Any], t
     if not callable(value):
         raise TargetError(f"{text} is a {type(value).__name__}, not a function")
     return value  # type: ignore[no-any-return]
+
+
+_ABSENT = object()
+
+
+def _looked_up(value: Any, name: str, text: str) -> Any:
+    """An attribute, or _ABSENT; a property or a module's ``__getattr__`` may raise anything."""
+    try:
+        return getattr(value, name)
+    except AttributeError:
+        return _ABSENT
+    except Exception as error:
+        said = f"{text} raised {type(error).__name__} when {name!r} was looked up: {_line(error)}"
+        raise TargetError(f"{said}; name a function that is there without it") from error
 
 
 def _load(location: str, text: str) -> types.ModuleType:
@@ -151,7 +166,11 @@ def _missing_module(location: str, is_file: bool, error: ModuleNotFoundError) ->
 
 
 def _load_file(path: Path, text: str) -> types.ModuleType:
-    if not path.exists():
+    try:
+        there = path.exists()
+    except (OSError, ValueError) as error:  # a name too long for the system, or with a zero byte
+        raise TargetError(f"{text}: no file can have this name: {_line(error)}; write path/file.py:function") from error
+    if not there:
         siblings = [str(p) for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
         close = get_close_matches(str(path), siblings, n=1)
         raise TargetError(f"{text}: there is no file {path}" + (f"; did you mean {close[0]}?" if close else ""))
