@@ -153,6 +153,10 @@ def hold_form(claim: Claim, case: Case) -> Finding:
     if claim.aggregation is not None and (case.aggregation is None or case.aggregation.name != claim.aggregation):
         name = case.aggregation.name if case.aggregation else None
         return finding(claim, False, f"claimed {claim.aggregation}, but the aggregation is {name}", "tested")
+    if case.subject.whole and case.placement != "reward":
+        what = "the whole vocabulary enters the gradient, and not the sampled tokens alone"
+        message = f"claimed {claim.text!r}, but {what}; claim an objective{what_holds(claim, case)}"
+        return finding(claim, False, message, "tested")
     for batch, signal in batches(claim.form, case):
         example = mismatch(claim.form, case, batch, signal)
         if example is None:

@@ -31,7 +31,8 @@ def as_claim(record: ObjectiveRecord | WithReturns, side: str) -> str | None:
 
 def what_holds(claim: Claim, case: Case) -> str:
     """``; what holds: k3 as loss``, or an objective where no known form fits; empty where nothing is known to."""
-    text = _form_that_fits(case) or (as_claim(case.on_policy, "on-policy") if case.on_policy else None)
+    form = None if case.subject.whole else _form_that_fits(case)
+    text = form or (as_claim(case.on_policy, "on-policy") if case.on_policy else None)
     return f"; what holds: {text}" if text and text != claim.text else ""
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import torch
+from msgspec import structs
 
 from oracle.case import Case
 from oracle.probing.expectation import of_objective
@@ -113,6 +114,57 @@ def _coupling(case: Case, finding: Finding) -> Iterator[Witness]:
             yield Witness(rule="same", calls=[call_of(one), call_of(two)], where=where, slack=slack, size=1e-30)
 
 
+def _order(case: Case, finding: Finding) -> Iterator[Witness]:
+    """The same sequences in another order must learn the same."""
+    for n, order in ((2, [1, 0]), (3, [1, 2, 0])):
+        for t in (1, 2):
+            for tokens in (ON_POLICY, OFF_POLICY):
+                rows = [[tokens[(b + i) % 4] for i in range(t)] for b in range(n)]
+                one = batch_of([x for row in rows for x in row], (n, t))
+                two = batch_of([x for b in order for x in rows[b]], (n, t))
+                slack = max(1e-9, 10 * case.tolerance)
+                yield Witness(rule="same", calls=[call_of(one), call_of(two)], order=order, slack=slack, size=1e-30)
+
+
+def _nonfinite(case: Case, finding: Finding) -> Iterator[Witness]:
+    """What is not finite at a masked position must not reach the others."""
+    for batch, mask in _masked(case):
+        for fill in (math.nan, -math.inf):
+            hidden = mask == 0
+            names = ("policy", "reference", "sampler")
+            filled = replace(batch, **{n: getattr(batch, n).masked_fill(hidden, fill) for n in names})
+            slack, where = max(1e-9, case.tolerance), mask.int().tolist()
+            yield Witness(rule="same", calls=[call_of(batch), call_of(filled)], where=where, slack=slack, size=1e-30)
+
+
+def _at_reference(case: Case, finding: Finding) -> Iterator[Witness]:
+    """The expected gradient must vanish where the policy is the reference."""
+    for tabular in tables(on=True):
+        usual = of_objective("reverse_kl", "token", "sampler", tabular.instance())
+        yield Witness(
+            rule="equal",
+            tabular=structs.replace(tabular, reference=tabular.policy),
+            expected=hexed(0 * usual),
+            slack=max(1e-6, 10 * case.tolerance),
+            size=float(abs(usual).max()),
+        )
+
+
+def _falling(case: Case, finding: Finding) -> Iterator[Witness]:
+    """A coefficient that pushes harder where the policy is further below the reference belongs to no divergence."""
+    ends = (finding.counterexample or {}).get("L")
+    if isinstance(ends, list) and len(ends) == 2:
+        low, high = (float(x) for x in ends)
+        for pair in ((math.ceil(low * 4) / 4, math.floor(high * 4) / 4), (low, high)):
+            if pair[0] < pair[1]:
+                yield Witness(rule="rises", calls=[call_of(_at(x)) for x in pair], slack=1e-9)
+
+
+def _policy(case: Case, finding: Finding) -> Iterator[Witness]:
+    """Some gradient must reach the policy."""
+    yield from (Witness(rule="nonzero", calls=[call_of(batch)]) for batch in batches())
+
+
 def _dead(case: Case, finding: Finding) -> Iterator[Witness]:
     """A token far enough from the reference must have a gradient."""
     for power in range(1, 7):
@@ -150,6 +202,11 @@ FINDERS: dict[str, Candidates] = {
     "mask.leak": _mask,
     "padding.invariance": _padding,
     "batch.coupling": _coupling,
+    "batch.permutation": _order,
+    "mask.nonfinite": _nonfinite,
+    "reference.zero_at_reference": _at_reference,
+    "expected_gradient.on_policy": _falling,
+    "detach.reference": _policy,
     "clamp.dead_gradient": _dead,
     "tail.finite": _tail,
 }

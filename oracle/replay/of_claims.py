@@ -20,6 +20,8 @@ from oracle.subject.batch import Batch
 
 def find(case: Case, claim: Claim) -> tuple[Witness, Seen] | None:
     """The smallest witness against a claim; None where only other numbers than these tell."""
+    if claim.form is not None and case.subject.whole:
+        return None  # no coefficient of a token is the whole gradient
     if claim.form is not None:
         return first_broken(case, _of_form(case, claim))
     for side in claim.sides:

@@ -78,11 +78,13 @@ def expected_gradient(call):
 
 seen = [coefficient(call) if LOGITS is None else expected_gradient(call) for call in CALLS]
 expected = EXPECTED
+if ORDER is not None:
+    seen[0] = seen[0][ORDER]
 if WHERE is not None:
     where = torch.tensor(WHERE, dtype=torch.bool)
     seen = [x[: where.shape[0], : where.shape[1]][where] for x in seen]
     expected = None if expected is None else expected[where]
-if RULE in ("same", "varies"):
+if RULE in ("same", "varies", "rises"):
     expected = FACTOR * seen[0]
 actual = seen[-1]
 size = SIZE if expected is None else float(expected.abs().max()) or SIZE
@@ -94,6 +96,8 @@ elif not bool(actual.isfinite().all()):
     holds = False
 elif RULE == "varies":
     holds = float((actual - expected).abs().max()) > SLACK * size
+elif RULE == "rises":
+    holds = bool((actual - expected >= -SLACK * size).all())
 elif RULE == "direction":
     holds = float((actual * expected).sum()) > 0
 elif RULE == "proportional":
@@ -102,6 +106,7 @@ elif RULE == "proportional":
 else:
     holds = float((actual - expected).abs().max()) <= SLACK * size
 words = {"varies": "anything but ", "proportional": "a positive multiple of ", "direction": "along "}
+words["rises"] = "at least "
 plain = {"finite": "a finite number", "nonzero": "not 0"}.get(RULE)
 print("expected", plain or words.get(RULE, "") + str(expected.tolist()))
 print("actual  ", actual.tolist())

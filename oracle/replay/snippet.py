@@ -62,6 +62,7 @@ def script_of(saved: SavedCase) -> str:
         "SIGN": -1.0 if case.subject.rewarding else 1.0,
         "RULE": saved.witness.rule,
         "FACTOR": saved.witness.factor,
+        "ORDER": saved.witness.order,
         "SLACK": saved.witness.slack,
         "SIZE": saved.witness.size,
         "POLICY": binding.roles[Role.POLICY],

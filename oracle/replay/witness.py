@@ -21,7 +21,7 @@ from oracle.probing.instances import Instance
 from oracle.probing.signal import kl_part
 from oracle.subject.batch import Batch
 
-Rule = Literal["equal", "proportional", "direction", "same", "varies", "nonzero", "finite"]
+Rule = Literal["equal", "proportional", "direction", "same", "varies", "rises", "nonzero", "finite"]
 Array = Float64[np.ndarray, "rows columns"]
 Rows = list[list[str]]
 
@@ -65,7 +65,8 @@ class Witness(msgspec.Struct, frozen=True, kw_only=True):
     equal         actual is ``expected``                  varies    the second call differs from the first
     proportional  a positive multiple of ``expected``     nonzero   something is not 0
     direction     a positive product with ``expected``    finite    everything is finite
-    same          the second call is ``factor`` times the first
+    same          the second call is ``factor`` times the first, its rows in ``order``
+    rises         the second call is nowhere less than the first
 
     ``where`` marks the tokens that are looked at; ``slack`` is relative to the largest number compared, and for an
     expectation of 0 to ``size``.
@@ -77,6 +78,7 @@ class Witness(msgspec.Struct, frozen=True, kw_only=True):
     expected: Rows | None = None
     where: list[list[int]] | None = None
     factor: float = 1.0
+    order: list[int] | None = None
     slack: float = 1e-7
     size: float = 1.0
 
@@ -122,11 +124,13 @@ def run(case: Case, witness: Witness) -> Seen:
         (actual,) = expected_gradients(case, [witness.tabular.instance()], witness.tabular.returns)
         return judged(witness, expected, actual)
     shown = [_signal(case, call) for call in witness.calls]
+    if witness.order is not None:
+        shown[0] = shown[0][witness.order]
     if witness.where is not None:
         chosen = np.array(witness.where, dtype=bool)
         shown = [s[: chosen.shape[0], : chosen.shape[1]][chosen][None] for s in shown]
         expected = None if expected is None else expected[chosen][None]
-    if witness.rule in ("same", "varies"):
+    if witness.rule in ("same", "varies", "rises"):
         expected = witness.factor * shown[0]
     return judged(witness, expected, shown[-1])
 
@@ -150,6 +154,8 @@ def judged(witness: Witness, expected: Array | None, actual: Array) -> Seen:
     size = float(np.abs(expected).max()) or witness.size
     if rule == "varies":
         return Seen(expected, actual, float(np.abs(actual - expected).max()) > witness.slack * size)
+    if rule == "rises":
+        return Seen(expected, actual, bool((actual - expected >= -witness.slack * size).all()))
     if rule == "direction":
         return Seen(expected, actual, float((actual * expected).sum()) > 0.0)
     if rule == "proportional":
@@ -211,7 +217,7 @@ def described(witness: Witness, seen: Seen) -> dict[str, object]:
         if call.dtype != "float64":
             out[f"{key}dtype"] = call.dtype
     expected = short(seen.expected)
-    words = {"varies": f"not {expected}", "nonzero": "not 0"}
+    words = {"varies": f"not {expected}", "rises": f"at least {expected}", "nonzero": "not 0"}
     out["expected"] = words.get(witness.rule, "finite" if expected is None else expected)
     out["actual"] = short(seen.actual)
     return out

@@ -120,3 +120,19 @@ def test_no_gradient_is_no_form() -> None:
         return ((logp - ref_logp).detach() ** 2).mean()
 
     assert parse_claim("k2 as loss").hold(case_of(loss)).outcome == "fail"
+
+
+def test_a_form_is_about_the_sampled_token_alone() -> None:
+    def whole(logits: Tensor, ref_logits: Tensor, mask: Tensor) -> Tensor:
+        p, q = logits.log_softmax(-1), ref_logits.log_softmax(-1)
+        return ((p.exp() * (p - q)).sum(-1) * mask).sum() / mask.sum()
+
+    def sampled(logits: Tensor, input_ids: Tensor, ref_logps: Tensor, mask: Tensor) -> Tensor:
+        ratio = logits.log_softmax(-1).gather(-1, input_ids[..., None])[..., 0] - ref_logps
+        return (ratio**2 / 2 * mask).sum() / mask.sum()
+
+    claim = parse_claim("k2 as loss")
+    found = claim.hold(case_of(whole))
+    assert found.outcome == "fail"
+    assert "the whole vocabulary enters" in found.message
+    assert claim.hold(case_of(sampled)).outcome == "pass"

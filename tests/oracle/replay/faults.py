@@ -128,6 +128,37 @@ PLANTED = (
         "def infinite(logp, ref_logp):\n    d = (ref_logp - logp).clamp(-20, 20)\n    return d.exp() - 1 - d\n",
     ),
     Planted(
+        "ordered",
+        "batch.permutation",
+        "same",
+        "def ordered(logp, ref_logp):\n"
+        "    place = torch.arange(1, logp.shape[0] + 1).unsqueeze(1)\n    return place * (logp - ref_logp) ** 2\n",
+        "def ordered(logp, ref_logp):\n"
+        "    place = torch.ones(logp.shape[0]).unsqueeze(1)\n    return place * (logp - ref_logp) ** 2\n",
+    ),
+    Planted(
+        "unmoored",
+        "reference.zero_at_reference",
+        "equal",
+        "def unmoored(logp, ref_logp): return (logp - 0.9 * ref_logp) ** 2\n",
+        "def unmoored(logp, ref_logp): return (logp - 1.0 * ref_logp) ** 2\n",
+    ),
+    Planted(
+        "falling",
+        "expected_gradient.on_policy",
+        "rises",
+        "def falling(logp, ref_logp): return (ref_logp - logp).exp() - 1 + logp - ref_logp\n",
+        "def falling(logp, ref_logp): return logp - ref_logp\n",
+        placement="reward",
+    ),
+    Planted(
+        "onesided",
+        "detach.reference",
+        "nonzero",
+        "def onesided(logp, ref_logp): return (logp.detach() - ref_logp) ** 2\n",
+        "def onesided(logp, ref_logp): return (logp - ref_logp.detach()) ** 2\n",
+    ),
+    Planted(
         "counting",
         "determinism",
         None,
