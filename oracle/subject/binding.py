@@ -64,7 +64,7 @@ def parse_value(text: str) -> Any:
         return known[text.lower()]
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):  # all that literal_eval raises
         return text
 
 

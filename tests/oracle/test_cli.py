@@ -40,7 +40,7 @@ def shape(logp, ref_logp): return (logp - ref_logp)[:, :1]
 def empty(logp, ref_logp): return (logp - ref_logp)[:0]
 def roleless(a, b): return a - b
 def no_reference(logp, old_logp): return logp - old_logp
-def on_logits(logits, ref_logits): return logits - ref_logits
+def on_logits(logits, labels): return logits.sum()
 def wants_more(logp, ref_logp, kl_penalty): return logp - ref_logp
 def twice(ref_logp, reference_logp, logp): return logp - ref_logp
 def device(logp, ref_logp): return logp.cuda() - ref_logp.cuda()
@@ -105,7 +105,7 @@ def said(result: Result) -> str:
         ("bad.py:empty", "returned a tensor of shape (0, 2)"),
         ("bad.py:roleless", "--role a=policy"),
         ("bad.py:no_reference", "no parameter is recognised as the reference's"),
-        ("bad.py:on_logits", "losses on logits are not judged yet"),
+        ("bad.py:on_logits", "reference_logits, reference_distribution or reference_hidden"),
         ("bad.py:wants_more", "--set kl_penalty=VALUE"),
         ("bad.py:twice", "both look like the reference"),
         ("bad.py:device", "raised"),

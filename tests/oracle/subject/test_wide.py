@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -12,7 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from oracle.api import identify_callable
+from oracle.case import Case, Options
+from oracle.checks import CHECKS
 from oracle.errors import RoleError, SubjectError
+from oracle.probing.aggregation import aggregation_of
 from oracle.records import Verdict
 from oracle.subject.binding import bind
 from oracle.subject.opening import open_any
@@ -21,9 +24,29 @@ from oracle.subject.subject import Subject
 from oracle.subject.target import Target
 from tests.oracle.judging import failed, is_set, said
 
-from .wide_programs import PAIRS, Pair, full_reverse, shifted, top_two, top_two_and_tail, top_two_cut_off
+from .wide_programs import (
+    PAIRS,
+    Pair,
+    full_reverse,
+    live_reference,
+    shifted,
+    top_two,
+    top_two_and_tail,
+    top_two_cut_off,
+)
 
+BY_RUNS = ("logits.alignment", "logits.shift", "mask.leak", "padding.invariance")
+"""Checks that need neither a reading nor a name."""
 GRAVE = ("error", "warning")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small tensors run slower on many threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @cache
@@ -42,8 +65,18 @@ def opened(function: Callable[..., Any]) -> Subject:
     return open_any(Target("f", function, None), bind(function))
 
 
+def unexamined(function: Callable[..., Any]) -> Case:
+    """A case of which nothing is known but how the subject runs."""
+    subject = opened(function)
+    return Case(subject, "whole", Options(), aggregation=aggregation_of(subject))
+
+
 @pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
 def test_fault_is_found(pair: Pair) -> None:
+    if pair.found_by in BY_RUNS:
+        assert CHECKS[pair.found_by](unexamined(pair.fault)).outcome == "fail"
+        assert CHECKS[pair.found_by](unexamined(pair.twin)).outcome == "pass"
+        return
     v = judged(pair.fault)
     assert v.outcome == "described"
     if pair.found_by == "objective":
@@ -71,6 +104,13 @@ def test_sampled_tokens_on_logits_are_proved_and_a_whole_vocabulary_is_tested() 
     assert (one.on_policy.evidence, one.on_policy.formula) == ("proved", "L")
     assert (all_of_it.on_policy.evidence, all_of_it.on_policy.formula) == ("tested", None)
     assert any("at the next one" in line for line in one.path)
+
+
+def test_reference_logits_that_are_not_detached_are_said() -> None:
+    """The caller may have run the reference without gradient, so it is no fault; but it is not passed over."""
+    texts = [CHECKS["detach.reference"](unexamined(f)).message for f in (live_reference, shifted)]
+    assert "a reference that asks for one gets it too" in texts[0]
+    assert texts[1] == "no gradient reaches the reference"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Losses on logits, distributions and hidden states: with one fault each, and the same without it.
 
-The expectations are those of theory: per-token k2 gives KL(policy||reference), k3 KL(reference||policy), at token level;
+The expectations are those of theory: per-token k2 gives KL(policy||reference), k3 KL(reference||policy), token level;
 the sum over the vocabulary of p log(p/q) has the gradient of KL(policy||reference) at each position by itself.
 """
 
@@ -170,7 +170,6 @@ PAIRS = {
     "prompt_counts": Pair(prompt_counts, shifted, "mask.leak", "reverse_kl"),
     "counted_from_the_left": Pair(counted_from_the_left, shifted, "padding.invariance", "reverse_kl"),
     "over_the_sequence": Pair(over_the_sequence, shifted, "logits.shift", "reverse_kl"),
-    "live_reference": Pair(live_reference, shifted, "detach.reference", "reverse_kl"),
     "full_swapped": Pair(full_swapped, full_reverse, "objective", "reverse_kl", "reverse_kl"),
     "top_two_cut_off": Pair(top_two_cut_off, top_two, "reference.zero_at_reference", "unnamed"),
     "from_hidden_one_head": Pair(from_hidden_one_head, from_hidden, "objective", "forward_kl"),
