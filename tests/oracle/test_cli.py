@@ -92,7 +92,6 @@ def said(result: Result) -> str:
         ("needs.py:f", "imports 'no_such_library', which is not installed here"),
         ("bad.py:Thing", "is a class"),
         ("bad.py:number", "is a int, not a function"),
-        ("bad.py:Thing.method", "parameter 'self' has no role"),
         ("bad.py:nan", "returned nan on mild inputs"),
         ("bad.py:inf", "returned inf on mild inputs"),
         ("bad.py:raises", "raised ValueError: my own message (line"),
