@@ -93,16 +93,18 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     option(
         "--max-examples", type=click.IntRange(1), default=20, show_default=True, help="Inputs drawn for cross-checks."
     )
-    option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of all that is drawn.")
+    option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of all that is drawn.")
     option("--report", "reports", multiple=True, metavar="FORMAT=PATH", help="Also write a report to a file.")
     option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Output.")
     option("--placement", type=click.Choice(["loss", "reward"]), help="Judge a penalty in one place only.")
     option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Fix a parameter: --set kl_penalty=k3.")
     option("--role", "roles", multiple=True, metavar="PARAMETER=ROLE", help="Say a role: --role base=reference.")
-    option("--memory", type=click.IntRange(1), metavar="MB", help="With --isolate: memory of each. [default: 4096]")
+    option(
+        "--memory", type=click.IntRange(1, 2**20), metavar="MB", help="With --isolate: memory of each. [default: 4096]"
+    )
     option(
         "--timeout",
-        type=click.FloatRange(0, min_open=True),
+        type=click.FloatRange(0, 1e6, min_open=True),
         metavar="SECONDS",
         help="With --isolate: time of each. [default: 120]",
     )
@@ -194,6 +196,8 @@ def _limits(isolate: bool, timeout: float | None, memory: int | None) -> Limits 
             raise click.UsageError(f"{name} is the limit of a process; add --isolate")
     if not isolate:
         return None
+    if timeout is not None and timeout != timeout:
+        raise click.UsageError("--timeout nan is no time; write a number of seconds")
     from oracle.isolation.limits import Limits, explain_absence, limits_memory
 
     if (absence := explain_absence()) is not None:
@@ -351,7 +355,9 @@ def _report(text: str) -> tuple[str, Path]:
 @click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="What is printed."
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of all that is drawn.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of all that is drawn."
+)
 @click.argument("names", nargs=-1, metavar="[LIBRARY...]")
 def libraries(names: tuple[str, ...], form: str, seed: int) -> None:
     """Judge every KL function of the RLHF libraries that are installed here (or of the LIBRARY named)."""

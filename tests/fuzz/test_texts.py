@@ -49,6 +49,9 @@ CLAIMS = (
 )  # fmt: skip
 
 
+DEEP = ("scale=" + "[" * 10_000, "scale={[]: 1}", "scale=" + "-" * 100_000 + "1", "scale=" + "9" * 5000)
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "good.py").write_text(SUBJECTS)
@@ -81,7 +84,9 @@ def test_targets(folder: Path, text: str) -> None:
 @drawn(3000, 60)
 @given(
     roles=st.lists(mutated(("logp=policy", "ref_logp=reference", "policy=logp", "scale=beta", "a=b", "=")), max_size=3),
-    settings=st.lists(mutated(("scale=1", "scale=inf", "scale=[1, 2]", "scale=" + "9" * 30, "x=1", "=")), max_size=3),
+    settings=st.lists(
+        mutated(("scale=1", "scale=inf", "scale=[1, 2]", *DEEP, "scale=" + "9" * 30, "x=1", "=")), max_size=3
+    ),
 )
 def test_roles_and_settings(roles: list[str], settings: list[str]) -> None:
     def k2(logp: object, ref_logp: object, scale: float = 0.5) -> object:

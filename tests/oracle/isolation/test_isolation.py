@@ -168,6 +168,16 @@ def test_limits_need_isolation(folder: Path) -> None:
         assert f"{option} is the limit of a process; add --isolate" in result.stderr
 
 
+@pytest.mark.parametrize(
+    "option", ["--timeout=nan", "--timeout=inf", "--timeout=0", "--memory=0", "--memory=" + "9" * 30]
+)
+def test_limits_that_no_process_can_have(folder: Path, option: str) -> None:
+    result = CliRunner().invoke(main, ["identify", "good.py:k1", "--isolate", option])
+    assert result.exit_code == 2
+    assert option.partition("=")[0] in result.stderr
+    assert "Traceback" not in result.output
+
+
 def test_four_bad_subjects_among_ten_good_ones(folder: Path) -> None:
     good = [f"good.py:k{i}" for i in range(1, 11)]
     bad = {"hangs": "did not finish within 45 s", "crashes": "SIGSEGV", "eats": "than the 300 MiB", "exits": "status 0"}
