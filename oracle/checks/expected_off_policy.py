@@ -21,6 +21,8 @@ def expected_off_policy(case: Case) -> Answer:
     on, off = case.on_policy, case.off_policy
     if on is None or off is None or on.objective in ("zero", "unnamed"):
         return skipped("on-policy there is no objective to keep")
+    if case.placement == "reward":
+        return skipped("a penalty in reward is weighed by its caller")
     if not case.subject.has(Role.SAMPLER):
         return skipped("no parameter plays the sampler")
     if (on.objective, on.level) == (off.objective, off.level):

@@ -20,7 +20,9 @@ _POINTS: dict[type, Any] = {
 
 
 def one_sign(e: Any) -> Any:
-    """sign(x)^2 is 1 but at one point."""
+    """sign(x)^2 is 1 but at one point; |x|, as SymPy writes the root of x^2, is x sign(x)."""
+    if e.has(sp.Abs):
+        e = e.replace(sp.Abs, lambda x: x * sp.sign(x))
     if not e.has(sp.sign):
         return e
     return sp.expand(e).replace(

@@ -137,3 +137,14 @@ def test_no_gradient_at_all_is_not_disproportion_to_beta() -> None:
         return beta * (0.5 * (logp - ref_logp) ** 2).clamp(min=0.5)
 
     assert "beta.linearity" not in failed(judged(floored))
+
+
+def test_root_of_a_square_is_an_absolute_value_that_fails_at_the_reference() -> None:
+    def absolute(logp: Tensor, ref_logp: Tensor) -> Tensor:
+        return torch.sqrt((logp - ref_logp) ** 2)
+
+    verdict = judged(absolute, "loss")
+    assert verdict.on_policy is not None
+    assert (verdict.on_policy.objective, verdict.on_policy.scale) == ("total_variation", 2.0)
+    assert verdict.outcome == "described"  # NaN at policy = reference is the code's, and no defect of the tool
+    assert "reference.zero_at_reference" in failed(verdict)
