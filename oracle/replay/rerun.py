@@ -61,8 +61,11 @@ def at_home(saved: SavedCase) -> Iterator[None]:
     """Work where the target is: here, or where the case was saved if a file it names is only there."""
     location = saved.target.partition(":")[0]
     here = Path.cwd()
-    away = not (here / location).exists() and (Path(saved.folder) / location).exists()
-    if not away:
+    # a file, or the first part of a module that was imported from the working directory
+    top = location.split(".")[0]
+    names = [location] if location.endswith(".py") or "/" in location else [f"{top}.py", top]
+    there, away = (any((p / n).exists() for n in names) for p in (here, Path(saved.folder)))
+    if there or not away:
         yield
         return
     os.chdir(saved.folder)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from oracle.case import Options
+from oracle.checks import CHECKS
 from oracle.claims import parse_claim
 from oracle.judge import judge_target
 from oracle.records import Finding, Verdict
@@ -41,7 +42,10 @@ def judge_planted(planted: Planted, cases: Path | None) -> Verdict:
     (target,) = resolve(f"code.py:{planted.name}")
     claims = [parse_claim(planted.claim)] if planted.claim else []
     options = Options(max_examples=1, cases=None if cases is None else str(cases))
-    found = judge_target(target, *planted.options, planted.placement, options, claims)  # type: ignore[arg-type]
+    asked = {c: CHECKS[c] for c in CHECKS if c == planted.check}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("oracle.judge.CHECKS", asked)  # the others are asked by their own tests
+        found = judge_target(target, *planted.options, planted.placement, options, claims)  # type: ignore[arg-type]
     return found[0]
 
 
