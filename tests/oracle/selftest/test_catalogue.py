@@ -69,12 +69,13 @@ def test_correct_losses_are_what_they_are_called(correct: Correct) -> None:
     assert not by_definition(correct.subject, correct.placement, correct.on, correct.off)
 
 
-@pytest.mark.parametrize("pair", NEW[::12], ids=lambda p: p.name)
+# the second: others' numbers move a rank only where they are far larger or smaller
+@pytest.mark.parametrize("pair", [*NEW[::16], *(p for p in NEW if p.name == "ranked_rows")], ids=lambda p: p.name)
 def test_mutants_are_killed(pair: Pair) -> None:
     assert of_mutant(pair).wrong == []
 
 
-@pytest.mark.parametrize("correct", styles.CORRECT[::5], ids=lambda c: c.name)
+@pytest.mark.parametrize("correct", styles.CORRECT[::7], ids=lambda c: c.name)
 def test_correct_losses_are_cleared(correct: Correct) -> None:
     assert of_correct(correct).wrong == []
 

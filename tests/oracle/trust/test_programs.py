@@ -10,8 +10,8 @@ from oracle.trust.grammar import Program, program
 from oracle.trust.judging import by_definition, judged, loaded
 from oracle.trust.known import Side, token_level
 
-SAMPLE = range(24)
-MORE = range(24, 100)
+SAMPLE = range(16)
+MORE = range(16, 60)
 
 
 def test_a_number_draws_one_program() -> None:
