@@ -1,4 +1,5 @@
-"""Liger-Kernel: the chunked GRPO loss (``ppo_loss_fn``) with its KL correction off and on, and ``k3_loss_fn``."""
+"""Liger-Kernel: the chunked GRPO loss (``ppo_loss_fn``) with its KL correction off and on, ``k3_loss_fn``, and the
+fused losses on hidden states: GRPO, and the Jensen-Shannon distillation with both its ends."""
 
 from __future__ import annotations
 
@@ -8,8 +9,10 @@ from typing import Any
 from torch import Tensor
 
 from oracle.libraries.entry import Entry, named
+from oracle.subject.construct import constructed
 from oracle.subject.lift import LiftedFile, method_of
 
+_DISTILLATION = "liger_kernel/chunked_loss/jsd_loss.py"
 _FILE = "liger_kernel/chunked_loss/grpo_loss.py"
 _LOSSES = ("grpo", "bnpo", "dr_grpo", "dapo", "luspo")
 
@@ -45,6 +48,11 @@ def _loss(file: LiftedFile) -> Callable[..., Any]:
     return grpo_loss
 
 
+def _made(name: str) -> Callable[[LiftedFile], Callable[..., Any]]:
+    """A module, made anew for every call."""
+    return lambda file: constructed(file.get(name), name)
+
+
 ENTRIES = (
     *(
         Entry(
@@ -69,5 +77,31 @@ ENTRIES = (
         named("k3_loss_fn"),
         "loss",
         roles={"log_p": "reference", "log_q": "policy"},
+    ),
+    *(
+        Entry(
+            "liger-kernel",
+            "liger_kernel",
+            _FILE,
+            "LigerFusedLinearGRPOLoss",
+            f"dapo, use_bias_correction_kl={'on' if on else 'off'}",
+            _made("LigerFusedLinearGRPOLoss"),
+            None,
+            {"compiled": False, "chunk_size": 64, "use_bias_correction_kl": on},
+        )
+        for on in (False, True)
+    ),
+    *(
+        Entry(
+            "liger-kernel",
+            "liger_kernel",
+            _DISTILLATION,
+            "LigerFusedLinearJSDLoss",
+            f"beta={beta}, soft loss alone",
+            _made("LigerFusedLinearJSDLoss"),
+            None,
+            {"compiled": False, "weight_hard_loss": 0.0, "weight_soft_loss": 1.0, "beta": beta},
+        )
+        for beta in (0.0, 0.5, 1.0)
     ),
 )

@@ -1,4 +1,5 @@
-"""TRL: ``GRPOTrainer._compute_loss`` with its KL correction on and off, and its sequence-level importance ratio."""
+"""TRL: ``GRPOTrainer._compute_loss`` with its KL correction on and off, its sequence-level importance ratio,
+and the divergence of its distillation over the whole vocabulary."""
 
 from __future__ import annotations
 
@@ -10,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from oracle.libraries.entry import Entry
+from oracle.libraries.entry import Entry, named
 from oracle.subject.lift import LiftedFile, method_of
 
 _FILE = "trl/trainer/grpo_trainer.py"
+_DISTILLATION = "trl/experimental/server_distillation/server_distillation_trainer.py"
 
 
 def _trainer(
@@ -104,4 +106,18 @@ ENTRIES = (
     _entry("dapo, use_bias_correction_kl=on", "dapo", "token", True),
     _entry("dr_grpo, use_bias_correction_kl=on", "dr_grpo", "token", True),
     _entry("luspo, use_bias_correction_kl=on", "luspo", "token", True),
+    *(
+        Entry(
+            "trl",
+            "trl",
+            _DISTILLATION,
+            "_jsd_divergence",
+            f"beta={beta}",
+            named("_jsd_divergence"),
+            "loss",
+            {"beta": beta},
+            {"student_log_probs": "distribution", "teacher_log_probs": "reference_distribution"},
+        )
+        for beta in (0.0, 0.5, 1.0)
+    ),
 )

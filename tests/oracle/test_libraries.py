@@ -156,3 +156,30 @@ def test_lift_takes_what_a_function_needs() -> None:
     file = LiftedFile.of("click", "click/formatting.py")
     assert file.get("measure_table")([("a", "bcd"), ("ef", "g")]) == (2, 3)
     assert "HelpFormatter" not in file.globals
+
+
+@pytest.mark.parametrize(
+    ("beta", "on"), [(0.0, FKL), (0.5, ("jensen_shannon", "token", 1.0)), (1.0, RKL)], ids=["0", "half", "1"]
+)
+def test_distillation_over_the_whole_vocabulary(beta: float, on: tuple) -> None:
+    """Sums over the vocabulary at each position: no sampled token enters, so off-policy the name is the same."""
+    check("trl", "_jsd_divergence", f"beta={beta}", "loss", on, on, set())
+    check("liger-kernel", "LigerFusedLinearJSDLoss", f"beta={beta}, soft loss alone", "whole", on, on, set())
+
+
+def test_liger_on_hidden_states() -> None:
+    """The fused kernel, with its own backward pass, agrees with the loss it fuses."""
+    name, off, on = "LigerFusedLinearGRPOLoss", "dapo, use_bias_correction_kl=off", "dapo, use_bias_correction_kl=on"
+    check("liger-kernel", name, off, "whole", FKL, UNNAMED, set())
+    check("liger-kernel", name, on, "whole", RKL, RKL, set())
+
+
+def test_verl_on_the_likeliest_tokens() -> None:
+    """The sum over S of ref log(ref/pi): its gradient, ref(S) pi less ref on S, is not 0 at policy = reference."""
+    found = {"reference.zero_at_reference"}
+    check("verl", "compute_forward_kl_topk", "top 2 of the teacher", "loss", UNNAMED, UNNAMED, found)
+    row = rows("verl")["compute_forward_kl_topk", "top 2 of the teacher", "loss"]
+    part = row.verdict.on_policy.restriction
+    assert (part.objective, part.tokens, part.chosen_by, part.treatment, part.scale) == (
+        "forward_kl", 2, "reference", "cut off", 1.0,
+    )  # fmt: skip
