@@ -32,14 +32,14 @@ def expected_on_policy(case: Case) -> Answer:
     if c is None or case.kl is None or not c.free_symbols:
         return skipped("it has no name, and no coefficient of its own token that could be judged")
     reach = _MILD if any(e.has(Select) for e in case.kl.full.flat) else _REACH
-    falls = _falls(c, reach)
-    if falls is None:
+    down = falls(c, reach)
+    if down is None:
         return passed(
             f"an f-divergence without a name here: its coefficient {record.formula} never decreases",
             "tested",
             ["convexity.criterion"],
         )
-    low, high = falls
+    low, high = down
     return Answer(
         "fail",
         f"the coefficient {record.formula} falls between L = {low:.3g} and {high:.3g}, where it drives the "
@@ -50,8 +50,8 @@ def expected_on_policy(case: Case) -> Answer:
     )
 
 
-def _falls(c: sp.Expr, reach: float) -> tuple[float, float] | None:
-    """The first stretch of a grid on which the coefficient decreases."""
+def falls(c: sp.Expr, reach: float = _REACH) -> tuple[float, float] | None:
+    """The first stretch of a grid of |L| <= ``reach`` on which a coefficient decreases; None where it never does."""
     from proofs.lowering import compile_numpy
     from proofs.symbols import L
 

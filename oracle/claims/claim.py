@@ -79,6 +79,8 @@ class Claim:
         """Why a failing check is what the claim itself says; None where it is not."""
         from proofs.symbols import L
 
+        if check == "expected_gradient.on_policy":
+            return self._of_no_divergence()
         if check != "reference.dependence":
             return None
         if self.objective == "zero":
@@ -89,3 +91,17 @@ class Claim:
             if not any(g.has(L) or any(s.name.startswith("L") for s in g.free_symbols) for g in symbolic(self.form, 1)):
                 return f"{self.text} has no reference in its gradient"
         return None
+
+    def _of_no_divergence(self) -> str | None:
+        """Why a claimed form has the gradient of no divergence (k3 in reward); None where it has one."""
+        if self.form is None:
+            return None
+        from oracle.checks.expected_on_policy import falls
+        from oracle.claims.forms import symbolic
+        from proofs.symbols import L, token_symbols
+
+        own, weight = token_symbols(0)
+        (c,) = (g.xreplace({own: L}).subs(weight, 1) for g in symbolic(self.form, 1))
+        if c.free_symbols != {L} or falls(c) is None:
+            return None
+        return f"{self.text} has the gradient of no divergence"

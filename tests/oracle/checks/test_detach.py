@@ -116,3 +116,9 @@ def test_another_gradient_without_a_sampler_is_a_note() -> None:
 
 def test_no_sampler_no_question() -> None:
     assert verdict_of("detach.sampler", reference_detached) == "skip"
+
+
+def test_a_kl_term_in_the_value_alone_says_why() -> None:
+    found = ask("reference.dependence", policy_under_no_grad)
+    assert (found.outcome, found.severity) == ("fail", "error")
+    assert "the value moves with the coefficient" in found.message

@@ -6,6 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from oracle.case import Options
+from oracle.claims import parse_claim
+from oracle.judge import judge_binding
+from oracle.subject.binding import bind
+from oracle.subject.target import Target
 from tests.oracle.checks.asking import Loss, ask, verdict_of
 
 
@@ -109,3 +114,12 @@ def test_a_loss_of_whole_answers() -> None:
         return beta * ((logp - ref_logp) * mask).sum(1).square().mean() / 2
 
     assert verdict_of("expected_gradient.sequence", sequence_k2) == "pass"
+
+
+def test_a_claim_that_says_so_expects_it() -> None:
+    target = Target("k3", k3, None)
+    (v,) = judge_binding(target, bind(k3), None, Options(max_examples=1), [parse_claim("k3 in reward")])
+    (found,) = (f for f in v.findings if f.check == "expected_gradient.on_policy")
+    assert (v.outcome, found.outcome) == ("conforms", "expected-fail")
+    for text, holds in (("k1 in reward", False), ("k2 as loss", False), ("k2 as loss, weight differentiated", True)):
+        assert (parse_claim(text).implies_failure("expected_gradient.on_policy") is not None) == holds
