@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -155,9 +156,8 @@ def _line(error: BaseException) -> str:
 def _missing_module(location: str, is_file: bool, error: ModuleNotFoundError) -> str:
     missing = error.name or ""
     if not is_file and (location == missing or location.startswith(missing + ".")):
-        hint = (
-            "; for a file, write its path, ending in .py" if Path(location.replace(".", "/") + ".py").exists() else ""
-        )
+        file = os.path.exists(location.replace(".", "/") + ".py")
+        hint = "; for a file, write its path, ending in .py" if file else ""
         return f"no module named {missing!r} is installed here{hint or '; install it, or write path/file.py:function'}"
     return (
         f"{location} imports {missing!r}, which is not installed here; "
@@ -166,12 +166,8 @@ def _missing_module(location: str, is_file: bool, error: ModuleNotFoundError) ->
 
 
 def _load_file(path: Path, text: str) -> types.ModuleType:
-    try:
-        there = path.exists()
-    except (OSError, ValueError) as error:  # a name too long for the system, or with a zero byte
-        raise TargetError(f"{text}: no file can have this name: {_line(error)}; write path/file.py:function") from error
-    if not there:
-        siblings = [str(p) for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
+    if not os.path.exists(path):  # pathlib raises on a name too long for the system, or with a zero byte
+        siblings = [str(p) for p in path.parent.glob("*.py")] if os.path.isdir(path.parent) else []
         close = get_close_matches(str(path), siblings, n=1)
         raise TargetError(f"{text}: there is no file {path}" + (f"; did you mean {close[0]}?" if close else ""))
     if path.is_dir():

@@ -36,6 +36,7 @@ TARGETS = (
     "..", "./good.py:k2", "folder:f", "folder.py:f", "empty.py", "broken.py:f", "binary.py:f", "latin.py:f",
     "raising.py:f", "leaving.py:f", "good.txt:k2", "no.py:f", "math:hypot", "math", "json:dumps", "os.path:join",
     "os.nothing:f", "no_such_package.m:f", "good.py:k2:k2", "good.py:k2.x", "good.py:.k2", "good.py:k2.",
+    "x" * 300, "x" * 300 + ".py:f", "d/" + "x" * 300 + "/f.py:f",
     "good.py:__class__", "good.py:__dict__", "torch:nothing", "torch.nn.functional:kl_div",
 )  # fmt: skip
 CLAIMS = (
