@@ -136,3 +136,17 @@ def test_a_form_is_about_the_sampled_token_alone() -> None:
     assert found.outcome == "fail"
     assert "the whole vocabulary enters" in found.message
     assert claim.hold(case_of(sampled)).outcome == "pass"
+
+
+@pytest.mark.parametrize("scale", [-1.0, 0.5, 2.0])
+def test_what_holds_instead_is_a_claim_that_holds(scale: float) -> None:
+    def loss(logp: Tensor, old_logp: Tensor, ref_logp: Tensor) -> Tensor:
+        weight = (logp - old_logp).exp().detach()
+        return scale * (weight * (torch.expm1(ref_logp - logp) + logp - ref_logp)).sum()
+
+    case = case_of(loss, summed=True)
+    failed = parse_claim("k2 as loss").hold(case)
+    assert failed.outcome == "fail"
+    instead = failed.message.partition("what holds: ")[2]
+    assert instead.endswith("*k3 as loss, weight detached")
+    assert parse_claim(instead).hold(case).outcome == "pass"
