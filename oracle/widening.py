@@ -11,7 +11,7 @@ from msgspec import structs
 from oracle.case import Case
 from oracle.enumeration import expected_gradients, nearest
 from oracle.errors import SubjectError
-from oracle.probing.restricted import large, restriction_of, whole_fits
+from oracle.probing.restricted import large, restriction_of, scale_of_whole
 from oracle.records import ObjectiveRecord, Restriction
 
 
@@ -29,8 +29,14 @@ def widened(case: Case, record: ObjectiveRecord, on: bool) -> ObjectiveRecord:
         return record
     if record.objective == "zero" and size <= case.tolerance:
         return record
-    if record.scale is not None and whole_fits(record.objective, record.scale, on, seed, gradients, case.tolerance):
-        return record
+    if record.scale is not None:
+        scale = scale_of_whole(record.objective, on, seed, gradients, case.tolerance)
+        if scale is not None:
+            if on and abs(scale - record.scale) > 1e-4 * abs(record.scale):
+                case.path.append(
+                    f"its scale goes with the vocabulary: {record.scale:.4g} at 3 tokens, {scale:.4g} at 9"
+                )
+            return record
     found = restriction_of(seed, on, gradients, case.tolerance)
     if record.objective != "unnamed":
         near = nearest(case, on)

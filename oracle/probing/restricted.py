@@ -119,11 +119,13 @@ def restriction_of(seed: int, on: bool, gradients: Sequence[Table], tolerance: f
     return best[1] if best is not None and best[0] <= max(tolerance, 1e-9) else None
 
 
-def whole_fits(name: str, scale: float, on: bool, seed: int, gradients: Sequence[Table], tolerance: float) -> bool:
-    """Whether these are the gradients of a whole objective, at the scale that a small vocabulary gave."""
+def scale_of_whole(name: str, on: bool, seed: int, gradients: Sequence[Table], tolerance: float) -> float | None:
+    """The scale at which these are the gradients of an objective on the whole larger vocabulary; None where none is."""
     g = np.concatenate([t.ravel() for t in gradients])
     own = np.concatenate([(_pull(np.exp(i.log_policy()[0]), _c(name, i))).ravel() for i in large(seed, on)])
-    return bool(np.linalg.norm(g - scale * own) <= max(10 * tolerance, 1e-7) * np.linalg.norm(scale * own))
+    scale = float(own @ g) / float(own @ own)
+    fits = np.linalg.norm(g - scale * own) <= max(10 * tolerance, 1e-7) * np.linalg.norm(g)
+    return scale if fits else None
 
 
 def _c(name: str, instance: Instance) -> Row:

@@ -10,8 +10,9 @@ none, and a loss on sampled tokens moves the logits along each token's own score
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -196,8 +197,11 @@ def _finished(subject: Subject) -> Subject:
 
 
 def _ignoring(subject: Subject) -> Subject:
-    """Whether labels of -100 leave positions out, where no parameter plays the mask."""
-    if subject.has(Role.MASK) or not subject.has(Role.TOKENS):
+    """Whether labels of -100 leave positions out, where no parameter plays the mask and the code speaks of them.
+
+    torch's cross entropy leaves them out by itself; code that does not mention them is not given any.
+    """
+    if subject.has(Role.MASK) or not subject.has(Role.TOKENS) or not _speaks_of_ignoring(subject.target.function):
         return subject
     there = dataclasses.replace(subject, convention=dataclasses.replace(subject.convention, ignore=True))
     mask = torch.ones(_SHAPE, dtype=torch.float64)
@@ -208,6 +212,16 @@ def _ignoring(subject: Subject) -> Subject:
         return subject
     left = signal[0, _SHAPE[1] - 1]
     return there if bool(torch.isfinite(signal).all()) and signal.any() and not left.any() else subject
+
+
+def _speaks_of_ignoring(function: Any) -> bool:
+    """Whether the source of a callable, or of its class, has -100 or the name of an index to ignore in it."""
+    code = getattr(function, "func", getattr(function, "made", function))
+    try:
+        source = inspect.getsource(code if inspect.isroutine(code) or inspect.isclass(code) else type(code))
+    except (OSError, TypeError):
+        return False
+    return "-100" in source or "ignore" in source.lower()
 
 
 def _try(target: Target, binding: Binding, convention: Convention) -> _Found:

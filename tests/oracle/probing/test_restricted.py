@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from oracle.probing.instances import Instance, Table
-from oracle.probing.restricted import TREATMENTS, Restriction, gradient, large, restriction_of, whole_fits
+from oracle.probing.restricted import TREATMENTS, Restriction, gradient, large, restriction_of, scale_of_whole
 
 
 def value(p: Tensor, q: Tensor, objective: str, treatment: str, inside: Tensor) -> Tensor:
@@ -61,14 +61,15 @@ def test_each_is_recognised(r: Restriction) -> None:
     assert found is not None
     assert (found.objective, found.k, found.chosen_by, found.treatment) == (r.objective, r.k, r.chosen_by, r.treatment)
     assert found.scale == pytest.approx(2.5, rel=1e-5)
-    assert not whole_fits(r.objective, 2.5, False, 0, seen, 1e-8)
+    assert scale_of_whole(r.objective, False, 0, seen, 1e-8) is None
 
 
 def test_the_whole_is_no_part_and_noise_is_nothing() -> None:
     rng = np.random.default_rng(0)
     everything = Restriction("reverse_kl", 9, "reference", "cut off", 1.0)
     seen = [by_autograd(i, everything) for i in large(0, on=False)]
-    assert whole_fits("reverse_kl", 1.0, False, 0, seen, 1e-8)
+    assert scale_of_whole("reverse_kl", False, 0, seen, 1e-8) == pytest.approx(1.0)
+    assert scale_of_whole("forward_kl", False, 0, seen, 1e-8) is None
     assert restriction_of(0, False, seen, 1e-8) is None
     assert restriction_of(0, False, [rng.normal(size=g.shape) for g in seen], 1e-8) is None
     assert restriction_of(0, False, [0 * g for g in seen], 1e-8) is None

@@ -15,6 +15,7 @@ from oracle.api import identify_callable
 from oracle.case import Case, Options
 from oracle.checks import CHECKS
 from oracle.errors import RoleError, SubjectError
+from oracle.examine import _depends_on_reference
 from oracle.probing.aggregation import aggregation_of
 from oracle.records import Verdict
 from oracle.subject.binding import bind
@@ -174,11 +175,17 @@ def test_labels_of_minus_100_are_a_mask() -> None:
         logp, ref = (x[:, :-1].log_softmax(-1).gather(-1, at)[..., 0] for x in (logits, ref_logits))
         return (0.5 * (logp - ref.detach()) ** 2).mean()
 
+    def by_default(logits: Tensor, ref_logits: Tensor, labels: Tensor) -> Tensor:
+        ce = [F.cross_entropy(x.transpose(1, 2), labels, reduction="none") for x in (logits, ref_logits.detach())]
+        return (0.5 * (ce[0] - ce[1]) ** 2).mean()
+
     assert opened(loss).has(Role.MASK)
+    assert not opened(by_default).has(Role.MASK)
     assert not opened(unheard).has(Role.MASK)
-    v = judged(loss)
-    assert v.aggregation == "token-mean"
-    assert not accused(v)
+    case = unexamined(loss)
+    assert case.aggregation is not None
+    assert case.aggregation.name == "token-mean"
+    assert [CHECKS[c](case).outcome for c in ("mask.leak", "padding.invariance")] == ["pass", "pass"]
 
 
 def test_log_probabilities_may_be_those_of_the_whole_vocabulary() -> None:
@@ -233,7 +240,8 @@ def test_no_gradient_is_no_agreement() -> None:
             d = logits.log_softmax(-1) - ref_logits.log_softmax(-1)
             return d.gather(-1, labels[..., None])[..., 0].square()
 
-    v = judged(blind)
-    assert said(v.on_policy)[0] == "zero"
-    assert "reference.dependence" in failed(v)
-    assert "logits.alignment" not in failed(v)
+    subject = opened(blind)
+    case = Case(subject, "loss", Options())
+    case.depends_on_reference = _depends_on_reference(case)
+    assert CHECKS["reference.dependence"](case).outcome == "fail"
+    assert CHECKS["logits.alignment"](case).outcome == "skip"
