@@ -12,5 +12,6 @@ def schemas() -> dict[str, dict[str, Any]]:
     """File name to the schema that the records have now."""
     from oracle.libraries import Listing
     from oracle.records import schema
+    from oracle.selftest.report import Report
 
-    return {"verdict-1.json": schema(), "libraries-1.json": schema(Listing)}
+    return {"verdict-1.json": schema(), "libraries-1.json": schema(Listing), "selftest-1.json": schema(Report)}

@@ -20,7 +20,8 @@ def selftest(jobs: int, form: str) -> None:
     import msgspec
 
     from oracle.reporters.progress import progress
-    from oracle.selftest.run import as_text, run, subjects
+    from oracle.selftest.report import as_text
+    from oracle.selftest.run import run, subjects
 
     mutants, correct = subjects()
     with progress(len(mutants) + len(correct)) as step:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
-
-import msgspec
+from typing import Any
 
 from oracle.case import Options
 from oracle.errors import OracleError
@@ -15,34 +13,12 @@ from oracle.processes import in_processes
 from oracle.records import ObjectiveRecord, Verdict
 from oracle.selftest.catalogue import CORRECT, PAIRS
 from oracle.selftest.record import Correct, Expect, Pair, Placement, Subject
+from oracle.selftest.report import Report, Row
 from oracle.subject.binding import bind
 from oracle.subject.target import Target
 
 _EXAMPLES = 2
 _TOLERANCE = 1e-4
-
-
-class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one subject; ``wrong`` is empty where the tool is right about it."""
-
-    name: str
-    kind: Literal["mutant", "correct"]
-    found_by: str | None
-    wrong: list[str]
-
-
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The numbers of a run, as ``kl-oracle selftest --format json`` prints them."""
-
-    schema: Literal["kl-oracle/selftest/1"] = "kl-oracle/selftest/1"
-    mutants: int
-    killed: int
-    correct: int
-    accused: int
-    rows: list[Row]
-    """Those that the tool was wrong about."""
-    found_by: dict[str, int]
-    """How many mutants each check (or ``objective``) had to find."""
 
 
 def subjects() -> tuple[list[Pair], list[Correct]]:
@@ -146,17 +122,3 @@ def run(jobs: int, step: Callable[[str], Any] = lambda name: None) -> Report:
         rows=wrong,
         found_by=dict(sorted(found_by.items())),
     )
-
-
-def as_text(report: Report) -> str:
-    """The numbers for a person."""
-    rate = report.killed / report.mutants
-    lines = [
-        f"mutants        {report.mutants}, killed {report.killed} ({rate:.1%})",
-        f"correct losses {report.correct}, accused or misnamed {report.accused}",
-        "must be found by " + ", ".join(f"{check} {n}" for check, n in report.found_by.items()),
-    ]
-    for row in report.rows:
-        lines.append(f"{row.kind} {row.name}")
-        lines += [f"    {text}" for text in row.wrong]
-    return "\n".join(lines) + "\n"

@@ -125,8 +125,8 @@ def _differences(program: Program, verdict: Verdict) -> list[str]:
 
 
 def _open(program: Program) -> frozenset[str]:
-    """Checks that may answer either way: what they ask is not part of the form, or follows from a failure due."""
-    out = {"mask.nonfinite"}  # whether a mask multiplies or selects is a matter of writing
+    """Checks that may answer either way: no theorem says of an unnamed field which, and one failure brings another."""
+    out: set[str] = set()
     if program.known.on.objective == "unnamed":
         out |= {"expected_gradient.on_policy", "sign"}
     if "sign" in program.known.fails:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import jsonschema
 import pytest
 from click.testing import CliRunner
 
+from oracle.schemas import schemas
 from oracle.selftest import run
 from oracle.selftest.cli import selftest
 from oracle.selftest.estimators import K2, PAIRS
@@ -37,6 +39,7 @@ def test_a_survivor_and_an_accusation_are_said(small: Pair, monkeypatch: pytest.
     result = CliRunner().invoke(selftest, ["--jobs", "1", "--format", "json"])
     assert result.exit_code == 1
     report = json.loads(result.output)
+    jsonschema.Draft202012Validator(schemas()["selftest-1.json"]).validate(report)
     assert (report["mutants"], report["killed"], report["correct"], report["accused"]) == (1, 0, 2, 1)
     said = {row["name"]: row["wrong"][0] for row in report["rows"]}
     assert said["no_fault"] == "survives: sign does not fail"
