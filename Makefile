@@ -64,7 +64,7 @@ run: install libraries-install ## The main job: one example, then every library 
 
 test: install libraries-install ## All tests
 	@echo "==> pytest"
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 2 --dist loadfile $(ARGS)
 
 lint: install ## Style: ruff
 	@echo "==> ruff"

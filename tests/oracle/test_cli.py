@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -268,8 +269,10 @@ def test_a_function_is_taken_alone_where_its_file_cannot_be_imported(folder: Pat
     assert "taken from its file alone: No module named 'no_such_library'" in result.stderr
 
 
-def test_nothing_is_left_in_the_folder(folder: Path) -> None:
-    before = sorted(p.name for p in folder.iterdir())
-    command = [sys.executable, "-c", "from oracle.cli import main; main()", "identify", "good.py:k2"]
+@pytest.mark.parametrize("how", [["--placement", "loss"], ["--no-save"]])
+def test_nothing_is_left_in_the_folder(folder: Path, how: list[str]) -> None:
+    before = sorted(p.name for p in folder.iterdir() if p.name != ".kl-oracle")
+    shutil.rmtree(folder / ".kl-oracle", ignore_errors=True)  # where tests before this one saved failures
+    command = [sys.executable, "-c", "from oracle.cli import main; main()", "identify", "good.py:k2", *how]
     subprocess.run(command, check=True, capture_output=True, cwd=folder)
     assert [n for n in sorted(p.name for p in folder.iterdir()) if n != "__pycache__"] == before

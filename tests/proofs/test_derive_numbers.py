@@ -10,6 +10,7 @@ import pytest
 import sympy as sp
 from mpmath import cosh, exp, log, mpf, sqrt, tanh
 
+from proofs import derivation
 from proofs.analysis import NOT_ANALYTIC, UNKNOWN, value_range
 from proofs.derivation import derive
 from proofs.estimators import parse_estimator
@@ -111,10 +112,6 @@ def slope(k, x):
     return (k(x + STEP) - k(x - STEP)) / (2 * STEP)
 
 
-# one process derives, once
-pytestmark = pytest.mark.xdist_group("derivations")
-
-
 @pytest.fixture(autouse=True)
 def digits():
     with mpmath.workdps(DIGITS):
@@ -123,7 +120,11 @@ def digits():
 
 @pytest.fixture(params=ESTIMATORS, scope="module")
 def case(request):
-    return ESTIMATORS[request.param], derive(parse_estimator(request.param))
+    """An estimator as a function of a number, and its derivation with time for all of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(derivation, "_SECONDS", 60)
+        patch.setattr(derivation, "_STEP", 20)
+        return ESTIMATORS[request.param], derive(parse_estimator(request.param))
 
 
 def sides(case):

@@ -16,9 +16,6 @@ from oracle.isolation import Limits, judge_isolated
 from oracle.records import Verdict
 from oracle.running import Request
 
-# one server with PyTorch loaded serves them all, as long as they run in one process
-pytestmark = pytest.mark.xdist_group("isolation")
-
 BAD = """
 import ctypes, os, signal, sys, threading, time, torch
 KEEP = []

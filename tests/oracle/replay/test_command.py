@@ -14,8 +14,6 @@ from oracle.replay.home import home
 from tests.oracle.replay.conftest import Judged
 from tests.oracle.replay.faults import PLANTED
 
-# one process judges the planted faults, once
-pytestmark = pytest.mark.xdist_group("replay")
 FORM = next(p for p in PLANTED if p.name == "form")
 
 

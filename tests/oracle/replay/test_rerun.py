@@ -12,8 +12,6 @@ from oracle.replay.witness import unhex
 from tests.oracle.replay.conftest import Judged, judge_planted
 from tests.oracle.replay.faults import PLANTED, Planted
 
-# one process judges the planted faults, once
-pytestmark = pytest.mark.xdist_group("replay")
 EACH = pytest.mark.parametrize("planted", PLANTED, ids=lambda p: p.name)
 
 

@@ -18,8 +18,6 @@ from oracle.replay.snippet import number, script_of
 from tests.oracle.replay.conftest import Judged
 from tests.oracle.replay.faults import PLANTED
 
-# one process judges the planted faults, once
-pytestmark = pytest.mark.xdist_group("replay")
 # one process for all scripts, so that torch is loaded once; it cannot import any package of the project
 DRIVER = """
 import contextlib, io, json, os, runpy, sys

@@ -32,8 +32,6 @@ from proofs.symbols import BETA, L
 from proofs.theorems import catalogue, false_statements
 from tests.proofs.report.support import entries_for, theorem
 
-# one process makes the documents, once
-pytestmark = pytest.mark.xdist_group("formats")
 HOSTILE = (
     "<script>alert('1')</script> & \"x\" $\\input{/etc/passwd}$ %_#{}~^ | `a` [b](http://c.de) \u2603 ![i](j) \n# h"
 )

@@ -11,8 +11,6 @@ from proofs.ledger import Outcome, paths_by, wrong
 from proofs.prove import everything, prove
 from proofs.theorems import catalogue, false_statements
 
-# one process asks the engines, once
-pytestmark = pytest.mark.xdist_group("catalogue")
 ENGINES = tuple(name for name in NAMES if name != "coq")
 
 
