@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
-from proofs.engines.registry import NAMES, PREPARE_ALL, engine
+from proofs.engines.registry import IN_ONE_PROCESS, NAMES, PREPARE_ALL, engine
 from proofs.ledger import Entry, Finding, run
 from proofs.theorem import Theorem
 from proofs.theorems import catalogue, false_statements
 
 _PIECES = 3
-"""Into how many tasks the theorems of a path are cut, unless an engine prepares for all of them."""
+"""Into how many tasks the theorems of a path are cut, unless its engines work in one process."""
 
 _CACHE = "SYMPY_CACHE_SIZE"
 
@@ -125,10 +125,10 @@ def _tasks(ids: Sequence[str], engines: Sequence[str]) -> list[tuple[tuple[str, 
         paths.setdefault(engine(name).path, []).append(name)
     tasks = []
     for names in paths.values():
-        pieces = 1 if PREPARE_ALL & set(names) else _PIECES
+        pieces = 1 if IN_ONE_PROCESS & set(names) else _PIECES
         parts = [tuple(ids[piece::pieces]) for piece in range(pieces)]
         tasks += [(tuple(names), part) for part in parts if part]
-    return sorted(tasks, key=lambda task: not PREPARE_ALL & set(task[0]))
+    return sorted(tasks, key=lambda task: (not PREPARE_ALL & set(task[0]), not IN_ONE_PROCESS & set(task[0])))
 
 
 def _run(engines: tuple[str, ...], ids: tuple[str, ...]) -> list[_Answer]:

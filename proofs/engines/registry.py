@@ -23,6 +23,8 @@ NAMES = tuple(_WHERE)
 """The engines' names, in the order of the ledger."""
 PREPARE_ALL = frozenset({"coq"})
 """Engines that work on the whole catalogue before they answer the first question."""
+IN_ONE_PROCESS = PREPARE_ALL | {"z3", "cvc5"}
+"""Engines whose questions are not divided among processes: each would start solvers of its own."""
 
 
 def engine(name: str) -> Engine:
