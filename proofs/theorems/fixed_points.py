@@ -71,8 +71,9 @@ def _ratio(value: Expr) -> Expr:
 
 
 def _head(rho: Expr, advantage: Expr, eps: Expr = _EPS) -> Expr:
-    """The clipped PPO loss (arXiv 1707.06347, equation 7)."""
-    return -Min(rho * advantage, Max(Min(rho, 1 + eps), 1 - eps) * advantage)
+    """The clipped PPO loss (arXiv 1707.06347, equation 7); SymPy takes long to see that it cannot order it."""
+    clipped = Max(Min(rho, 1 + eps, evaluate=False), 1 - eps, evaluate=False)
+    return -Min(rho * advantage, clipped * advantage, evaluate=False)
 
 
 _ABOVE = (1 + _EPS) * (1 + _OVER)

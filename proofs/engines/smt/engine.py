@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sympy import Expr, Symbol
+from sympy import Expr, Rational, Symbol
 
 from proofs.engines.base import CannotExpress
 from proofs.engines.smt.goals import Goal
@@ -75,7 +75,7 @@ class SmtEngine:
         for part in problem.goals:
             # a solver may look for a model far longer than for a contradiction, and past its time limit
             guess = guessed(part)
-            if guess is not None and self.ask(_at(part.script_within, guess)).verdict == SAT:
+            if guess is not None and self.ask(_at(part, guess)).verdict == SAT:
                 return _refuted(guess)
             answer = self.ask(part.script)
             if answer.verdict == UNSAT:
@@ -103,11 +103,17 @@ def _refuted(point: Mapping[Symbol, Expr]) -> Finding:
     return Finding(Outcome.REFUTED, "this instance", "a model of the negation", shown)
 
 
-def _at(script: str, point: Mapping[Symbol, Expr]) -> str:
-    """The script with its symbols at this point; what stands for logarithms stays free."""
+def _at(part: Goal, point: Mapping[Symbol, Expr]) -> str:
+    """The script with its symbols, and roots that are rational, at this point; logarithms stay free."""
+    script = part.script_within
+    values = dict(point)
+    for root in part.roots:
+        value = root.argument.xreplace(values) ** Rational(1, root.degree)
+        if value.is_Rational:
+            values[root.symbol] = value
     fixed = [
         f"(assert (= {name_of(s)} {number(v)}))\n"
-        for s, v in point.items()
+        for s, v in values.items()
         if f"(declare-const {name_of(s)} " in script
     ]
     return script.replace("(check-sat)", "".join(fixed) + "(check-sat)")

@@ -32,8 +32,8 @@ class Goal:
     claim: Expr
     domain: tuple[Expr, ...] = ()
     positive_claim: bool = False
-    has_roots: bool = False
-    """Whether something in it is a root of something else: rational points are then no models."""
+    roots: tuple[Unknown, ...] = ()
+    """What in it stands for a root of something else."""
     trivial: bool = False
     """Whether both sides are one expression already, so that nothing is left for a solver to decide."""
 
@@ -135,13 +135,14 @@ def goal(
     within = {*needed}
     bounded = [printer.comparison(">", e, Integer(0)) for e in domain if e.free_symbols <= within]
     kinds = {u.kind for u in unknowns if u.symbol in needed}
+    roots = tuple(u for u in unknowns if u.kind == "root" and u.symbol in needed)
     exact = not switches and kinds <= {"root"}
     fixed = [*printer.conditions(), *assumptions]
     script = sheet.script([*fixed, f"(not {holds})"], comment)
     within_range = sheet.script([*fixed, *bounded, f"(not {holds})"])
     unequal = relation != "="
     trivial = not unequal and left == right
-    return Goal(script, within_range, exact, claim, (*domain, *premises), unequal, "root" in kinds, trivial)
+    return Goal(script, within_range, exact, claim, (*domain, *premises), unequal, roots, trivial)
 
 
 def _declare(sheet: Sheet, printer: Printer, unknowns: Sequence[Unknown], needed: set[Symbol], axioms: int) -> None:

@@ -16,6 +16,7 @@ from proofs.statements import DK, K
 Point = Mapping[Symbol, Expr]
 _NUDGES = 3
 _GUESS_BITS = (128,)
+_PYTHAGOREAN = ((3, 4, 5), (5, 12, 13), (8, 15, 17), (7, 24, 25))
 
 
 @lru_cache(maxsize=1024)
@@ -24,9 +25,8 @@ def guessed(part: Goal) -> Point | None:
 
     One precision is enough to look: where a claim holds, every precision leaves it open.
     """
-    if part.has_roots:
-        return None
-    return next((p for p in _points(part, {}) if _fails_at(part, p, _GUESS_BITS)), None)
+    points = _points_with_roots(part) if part.roots else _points(part, {})
+    return next((p for p in points if _fails_at(part, p, _GUESS_BITS)), None)
 
 
 def failing(part: Goal, model: Model) -> Point | None:
@@ -50,6 +50,14 @@ def _points(part: Goal, model: Model) -> Iterator[Point]:
                 0 if s.is_positive else Fraction(nudge * i, 13)
             )
         yield {s: Rational(v.numerator, v.denominator) for s, v in values.items()}
+
+
+def _points_with_roots(part: Goal) -> Iterator[Point]:
+    """Points with p and 1 - p squares of rationals: a solver then has no irrational roots to work with."""
+    free = sorted({s for e in (part.claim, *part.domain) for s in e.free_symbols}, key=str)
+    squares = [Rational(leg**2, hypotenuse**2) for *legs, hypotenuse in _PYTHAGOREAN for leg in legs]
+    for turn in range(_NUDGES):
+        yield {s: squares[(i * (2 * turn + 1) + turn) % len(squares)] for i, s in enumerate(free)}
 
 
 def _fails_at(part: Goal, point: Point, bits: Sequence[int] = ()) -> bool:

@@ -6,7 +6,12 @@ import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import z3
 
 UNSAT, SAT, UNKNOWN = "unsat", "sat", "unknown"
 Model = Mapping[str, Fraction]
@@ -29,12 +34,19 @@ def missing(module: str) -> str | None:
     return None if find_spec(module) else "pip install 'kl-oracle[engines]'"
 
 
+@cache
+def _z3_context() -> z3.Context:
+    """One for all scripts: making one takes longer than most answers. Nothing is asserted in it, but in solvers."""
+    import z3
+
+    return z3.Context()
+
+
 def ask_z3(script: str) -> Answer:
     """Ask z3."""
     import z3
 
-    context = z3.Context()
-    solver = z3.Solver(ctx=context)
+    solver = z3.Solver(ctx=_z3_context())
     solver.set("timeout", _MILLISECONDS)
     solver.from_string(script)
     verdict = str(solver.check())
@@ -52,13 +64,18 @@ def ask_z3(script: str) -> Answer:
 
 
 def ask_cvc5(script: str) -> Answer:
-    """Ask cvc5."""
+    """Ask cvc5: for a model only where there is one, as looking out for models makes proofs slower."""
+    answer = _ask_cvc5(script, models=False)
+    return _ask_cvc5(script, models=True) if answer.verdict == SAT else answer
+
+
+def _ask_cvc5(script: str, models: bool) -> Answer:
     import cvc5
 
     terms = cvc5.TermManager()
     solver = cvc5.Solver(terms)
     solver.setOption("tlimit-per", str(_MILLISECONDS))
-    solver.setOption("produce-models", "true")
+    solver.setOption("produce-models", str(models).lower())
     parser = cvc5.InputParser(solver)
     parser.setStringInput(cvc5.InputLanguage.SMT_LIB_2_6, script, "goal")
     manager = parser.getSymbolManager()
@@ -69,7 +86,7 @@ def ask_cvc5(script: str) -> Answer:
     if verdict != SAT:
         return Answer(UNSAT if verdict == UNSAT else UNKNOWN, {})
     found = {}
-    for term in manager.getDeclaredTerms():
+    for term in manager.getDeclaredTerms() if models else ():
         value = solver.getValue(term)
         if value.isRealValue():
             # the binding gives a Fraction; an integer value may come as an int
