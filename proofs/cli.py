@@ -5,9 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from proofs.ledger import Entry
+    from proofs.theorem import Theorem
 
 
 @click.command("derive", context_settings={"ignore_unknown_options": True})
@@ -39,8 +44,9 @@ def derive(context: click.Context, expression: str, output: str, reports: tuple[
     from proofs.derivation import dead_text, to_json
     from proofs.derivation import derive as derive_forms
     from proofs.estimators import EstimatorError, parse_estimator
+    from proofs.report.destination import parse_destination
     from proofs.report.errors import ReportError
-    from proofs.report.write import parse_destination, write_derivation
+    from proofs.report.write import write_derivation
 
     try:
         destinations = [parse_destination(report) for report in reports]
@@ -114,23 +120,22 @@ def prove(
     theorems only with --engine coq. The exit status is 1 where an answer is not as the catalogue expects.
     """
     from proofs.engines.registry import UnknownEngine, select
-    from proofs.ledger import wrong
-    from proofs.prove import UnknownTheorem, chosen, title
-    from proofs.prove import prove as run_engines
+    from proofs.report.destination import check_destination, parse_destination
     from proofs.report.errors import ReportError
-    from proofs.report.write import check_destination, parse_destination, write_report
 
     try:
         destinations = [parse_destination(report) for report in reports]
         for form, path in destinations:
             check_destination(form, path)
         names = select(engines, excluded, few=bool(theorems))
-        wanted = chosen(theorems)
-    except (ReportError, UnknownEngine, UnknownTheorem) as error:
+    except (ReportError, UnknownEngine) as error:
         click.echo(f"kl-oracle prove: {error}", err=True)
         context.exit(2)
-    with _progress() as watch:
-        entries = run_engines(wanted, names, jobs, watch)
+    wanted, entries = _proved(context, theorems, names, jobs)
+    from proofs.ledger import wrong
+    from proofs.prove import title
+    from proofs.report.write import write_report
+
     titles = {name: title(name) for name in names}
     complaints = wrong(entries, 0 if engines or excluded else 2)
     try:
@@ -158,6 +163,27 @@ def prove(
     for line in complaints:
         click.echo(f"not as expected: {line}", err=True)
     context.exit(1 if complaints else 0)
+
+
+def _proved(
+    context: click.Context, patterns: Sequence[str], names: Sequence[str], jobs: int | None
+) -> tuple[Sequence[Theorem], Sequence[Entry]]:
+    """The theorems of these patterns, and what the engines found."""
+    from proofs.processes import cores, processes
+
+    jobs = jobs or cores()
+    # for the whole catalogue: the processes read it while this one does
+    early = contextlib.nullcontext() if patterns or jobs == 1 else processes(jobs)
+    with early as executor:
+        from proofs.prove import UnknownTheorem, chosen, prove
+
+        try:
+            wanted = chosen(patterns)
+        except UnknownTheorem as error:
+            click.echo(f"kl-oracle prove: {error}", err=True)
+            context.exit(2)
+        with _progress() as watch:
+            return wanted, prove(wanted, names, jobs, executor, watch)
 
 
 _SHOWN_WHOLE = 8

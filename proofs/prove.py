@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from concurrent.futures import Executor, Future, as_completed
+from contextlib import nullcontext
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from proofs.engines.registry import IN_ONE_PROCESS, NAMES, PREPARE_ALL, engine
 from proofs.ledger import Entry, Finding, run
+from proofs.processes import cores, processes
 from proofs.theorem import Theorem
 from proofs.theorems import catalogue, false_statements
 
 _PIECES = 3
 """Into how many tasks the theorems of a path are cut, unless its engines work in one process."""
-
-_CACHE = "SYMPY_CACHE_SIZE"
 
 
 class UnknownTheorem(ValueError):
@@ -70,17 +67,19 @@ def prove(
     theorems: Sequence[Theorem],
     engines: Sequence[str] = NAMES,
     jobs: int | None = None,
+    executor: Executor | None = None,
     watch: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> list[Entry]:
     """Return one entry for each engine and theorem, engine by engine.
 
-    `jobs` is the number of processes, by default one for each core. `watch` hears how many of how many
+    `jobs` is the number of processes, by default one for each core; `executor` are such `processes`, started
+    before. `watch` hears how many of how many
     entries are there.
     """
-    workers = jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else jobs or os.cpu_count() or 1
+    workers = jobs or cores()
     total = len(theorems) * len(engines)
     found: dict[tuple[str, str], _Answer] = {}
-    for answers in _answers(theorems, engines, workers):
+    for answers in _answers(theorems, engines, workers, executor):
         found |= {(a.engine, a.theorem): a for a in answers}
         watch(len(found), total)
     entries = []
@@ -91,31 +90,18 @@ def prove(
     return entries
 
 
-def _answers(theorems: Sequence[Theorem], engines: Sequence[str], workers: int) -> Iterator[list[_Answer]]:
+def _answers(
+    theorems: Sequence[Theorem], engines: Sequence[str], workers: int, executor: Executor | None
+) -> Iterator[list[_Answer]]:
     tasks = _tasks([t.id for t in theorems], engines)
     if workers == 1 or len(tasks) == 1 or len(theorems) * len(engines) <= _PIECES * len(NAMES):
         for task in tasks:
             yield _run(*task)
         return
-    # spawned, not forked: a fork of a process with threads may hang, and solvers start some
-    context = multiprocessing.get_context("spawn")
-    with _unbounded_cache(), ProcessPoolExecutor(min(workers, len(tasks)), context) as pool:
+    with nullcontext(executor) if executor else processes(workers) as pool:
         futures: list[Future[list[_Answer]]] = [pool.submit(_run, *task) for task in tasks]
         for future in as_completed(futures):
             yield future.result()
-
-
-@contextmanager
-def _unbounded_cache() -> Iterator[None]:
-    """Let SymPy remember all it computes in the processes started here: the memory is returned when they end."""
-    if _CACHE in os.environ:
-        yield
-        return
-    os.environ[_CACHE] = "None"
-    try:
-        yield
-    finally:
-        del os.environ[_CACHE]
 
 
 def _tasks(ids: Sequence[str], engines: Sequence[str]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from proofs.ledger import Engine
+if TYPE_CHECKING:
+    from proofs.ledger import Engine
 
 _WHERE = {
     "sympy": ("proofs.engines.prover", "SYMPY"),
@@ -30,7 +31,7 @@ IN_ONE_PROCESS = PREPARE_ALL | {"z3", "cvc5"}
 def engine(name: str) -> Engine:
     """Return the engine of this name; importing it needs no optional package. Raises KeyError for no name."""
     module, attribute = _WHERE[name]
-    return cast(Engine, getattr(import_module(module), attribute))
+    return cast("Engine", getattr(import_module(module), attribute))
 
 
 class UnknownEngine(ValueError):

@@ -9,7 +9,7 @@ from pathlib import Path
 from proofs.derivation import Derivation, to_json
 from proofs.ledger import Entry
 from proofs.report.content import Document
-from proofs.report.errors import ReportError
+from proofs.report.destination import check_destination, unwritable
 from proofs.theorem import Theorem
 
 
@@ -37,9 +37,8 @@ def _pdf(document: Document) -> bytes:
     return render(document)
 
 
+# by the formats of proofs.report.destination, without json
 _RENDERERS: Mapping[str, Callable[[Document], bytes]] = {"html": _html, "pdf": _pdf, "tex": _latex, "md": _markdown}
-FORMATS = (*_RENDERERS, "json")
-"""What a report can be written as."""
 
 
 def write_report(
@@ -78,37 +77,6 @@ def write_derivation(form: str, path: Path, derivation: Derivation, written: str
     _save(path, _RENDERERS[form](derivation_document(derivation, written)))
 
 
-def parse_destination(text: str) -> tuple[str, Path]:
-    """Return format and path of FORMAT=PATH. Raises ReportError for anything else.
-
-    >>> parse_destination("html=report.html")[0]
-    'html'
-    """
-    form, separator, path = text.partition("=")
-    if not separator or not path:
-        raise ReportError(f"a report is FORMAT=PATH, not {text!r}")
-    _known(form)
-    return form, Path(path)
-
-
-def _known(form: str) -> None:
-    if form not in FORMATS:
-        raise ReportError(f"unknown format {form!r}: choose one of {', '.join(FORMATS)}")
-
-
-def check_destination(form: str, path: Path) -> None:
-    """Before anything is computed: is this a format, and a place for a file? Raises ReportError if not."""
-    _known(form)
-    try:
-        is_folder, has_parent = path.is_dir(), path.absolute().parent.is_dir()
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    if is_folder:
-        raise ReportError(f"{path} is a folder")
-    if not has_parent:
-        raise ReportError(f"there is no folder {path.parent}")
-
-
 def _json(record: object) -> bytes:
     return (json.dumps(record, indent=2, ensure_ascii=False) + "\n").encode("utf-8")
 
@@ -117,8 +85,4 @@ def _save(path: Path, content: bytes) -> None:
     try:
         path.write_bytes(content)
     except OSError as error:
-        raise _unwritable(path, error) from error
-
-
-def _unwritable(path: Path, error: OSError) -> ReportError:
-    return ReportError(f"{path} cannot be written: {error.strerror}")
+        raise unwritable(path, error) from error

@@ -96,7 +96,7 @@ def test_processes_find_what_one_process_finds():
     theorems = [t for t in everything() if t.id.startswith(("k3-", "false.k1"))]
     engines = ("sympy", "explicit", "z3")
     seen = []
-    together = prove(theorems, engines, 2, lambda done, every: seen.append((done, every)))
+    together = prove(theorems, engines, 2, watch=lambda done, every: seen.append((done, every)))
     alone = prove(theorems, engines, 1)
     assert [(e.engine, e.theorem.id) for e in together] == [(n, t.id) for n in engines for t in theorems]
     assert [e.finding for e in together] == [e.finding for e in alone]

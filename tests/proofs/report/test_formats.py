@@ -23,10 +23,11 @@ from proofs.ledger import Entry, Finding, Outcome
 from proofs.report import html, latex, markdown, pdf, write
 from proofs.report.catalogue import catalogue_document
 from proofs.report.content import Chain, Display, Document, Facts, Formula, Section
+from proofs.report.destination import FORMATS, parse_destination
 from proofs.report.errors import ReportError
 from proofs.report.notation import latex_of, text_of
 from proofs.report.record import ledger_record
-from proofs.report.write import FORMATS, parse_destination, write_derivation, write_report
+from proofs.report.write import write_derivation, write_report
 from proofs.statements import Identity, SequenceGradient, SequenceValue
 from proofs.symbols import BETA, L
 from proofs.theorems import catalogue, false_statements
