@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,7 @@ def causes(expression: Any) -> list[str]:
     return [s.name[len("unknown: ") :] for s in sorted(found, key=lambda s: s.dummy_index)]
 
 
+@lru_cache(maxsize=4096)
 def exact(x: float, ulp: float = 0.0) -> sp.Expr:
     """The number a program means by a float: a small fraction where it rounds to ``x``, else its decimal digits.
 

@@ -20,7 +20,7 @@ from proofs.cli import derive as derive_command
 from proofs.derivation import derive
 from proofs.estimators import Estimator, parse_estimator
 from proofs.ledger import Entry, Finding, Outcome
-from proofs.report import html, latex, markdown, pdf, write
+from proofs.report import destination, html, latex, markdown, pdf
 from proofs.report.catalogue import catalogue_document
 from proofs.report.content import Chain, Display, Document, Facts, Formula, Section
 from proofs.report.destination import FORMATS, parse_destination
@@ -297,7 +297,7 @@ def test_the_record_is_as_its_schema_says(theorems, entries):
         jsonschema.validate(record, SCHEMA)
 
 
-@pytest.mark.parametrize("module", [html, write])
+@pytest.mark.parametrize("module", [html, destination])
 def test_examples_run(module):
     results = doctest.testmod(module)
     assert results.attempted > 0
