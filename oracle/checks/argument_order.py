@@ -117,7 +117,7 @@ def _sampler(case: Case) -> Answer | None:
 
 
 def _hears_the_sampler(case: Case) -> bool:
-    if not case.subject.has(Role.SAMPLER):
+    if not case.subject.hears_sampler:
         return False
     from oracle.probing.signal import kl_part
 

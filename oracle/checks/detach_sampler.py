@@ -29,7 +29,7 @@ def detach_sampler(case: Case) -> Answer:
     """The whole gradient with drawn advantages, the sampler given and left out (where its parameter may be None)."""
     if case.placement == "reward":
         return skipped("a penalty in reward carries no gradient of its own")
-    if not case.subject.has(Role.SAMPLER):
+    if not case.subject.hears_sampler:
         return skipped("no parameter plays the sampler")
     batch = _with_advantages(case.mild_batch, case.options.seed)
     flow = flows(case.subject, case.placement, batch, kl_alone=False)
@@ -82,6 +82,6 @@ def _with_advantages(batch: Batch, seed: int) -> Batch:
 
 def _without_sampler(subject: Subject) -> Subject | None:
     """The subject called with None for its sampler, where that is the parameter's default."""
-    name = subject.binding.roles[Role.SAMPLER]
-    stated = parameters_of(subject.target.function).get(name)
-    return None if stated is None or stated.default is not None else subject.with_settings({name: None})
+    name = subject.binding.roles.get(Role.SAMPLER)
+    stated = parameters_of(subject.target.function).get(name or "")
+    return None if stated is None or stated.default is not None else subject.with_settings({str(name): None})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from oracle.case import Case
 from oracle.checks.registry import Answer, check, passed, skipped
 from oracle.records import Nearest
-from oracle.subject.roles import Role
 
 
 @check(
@@ -23,7 +22,7 @@ def expected_off_policy(case: Case) -> Answer:
         return skipped("on-policy there is no objective to keep")
     if case.placement == "reward":
         return skipped("a penalty in reward is weighed by its caller")
-    if not case.subject.has(Role.SAMPLER):
+    if not case.subject.hears_sampler:
         return skipped("no parameter plays the sampler")
     if (on.objective, on.level) == (off.objective, off.level):
         return passed(f"it is that of {off.objective} as on-policy", off.evidence, off.theorems)

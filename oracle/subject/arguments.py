@@ -46,10 +46,11 @@ def arguments(
     shape = {"sequence": (b,), "token": (b, t), "column": (b, 1)}[convention.advantages]
     spread = batch.advantages.to(convention.dtype)
     spread = (spread if shape == (b,) else spread[:, None].expand(shape)).clone()
+    reference, sampler = (x.to(convention.dtype).clone() for x in (batch.reference, batch.sampler))
     values: dict[Role, Any] = {
         Role.POLICY: policy,
-        Role.REFERENCE: batch.reference.to(convention.dtype).clone(),
-        Role.SAMPLER: batch.sampler.to(convention.dtype).clone(),
+        Role.REFERENCE: reference,
+        Role.SAMPLER: sampler,
         Role.MASK: batch.mask.to(convention.mask).clone(),
         Role.ADVANTAGES: spread,
         Role.REWARDS: spread.clone(),
@@ -60,6 +61,13 @@ def arguments(
         Role.COMPLETION_LENGTH: t,
         Role.PROMPT_LENGTH: 0,
     }
+    # made where they are asked for: what is computed here is read as part of the subject
+    if Role.LOG_RATIO in binding.roles:
+        values[Role.LOG_RATIO] = policy - reference
+    if Role.LOG_IMPORTANCE_WEIGHT in binding.roles:
+        values[Role.LOG_IMPORTANCE_WEIGHT] = policy - sampler
+    if Role.IMPORTANCE_WEIGHT in binding.roles:
+        values[Role.IMPORTANCE_WEIGHT] = (policy - sampler).exp()
     named: dict[str, Any] = {}
     if convention.frame is not None:
         values |= _wide(binding, convention, convention.frame, batch, policy, logits)

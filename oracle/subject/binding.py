@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -21,7 +22,7 @@ from oracle.subject.roles import (
     role_of,
 )
 
-_NEVER_OPTIONAL = (Role.VALUES, Role.BIAS, Role.TOKENS)
+_NEVER_OPTIONAL = (Role.VALUES, Role.BIAS, Role.TOKENS, Role.IMPORTANCE_WEIGHT, Role.LOG_IMPORTANCE_WEIGHT)
 """Roles without which a callable that has a default for them does as well."""
 _OFFERED = ROLE_NAMES[: ROLE_NAMES.index(Role.LOGITS)]
 """Roles worth offering for a parameter whose name says none."""
@@ -197,15 +198,22 @@ def _require(
     unbound: Sequence[str],
     parameters: Mapping[str, inspect.Parameter],
 ) -> None:
-    missing = [r[0] for r in (POLICY_FORMS, REFERENCE_FORMS) if not any(form in bound for form in r)]
+    needed = () if Role.LOG_RATIO in bound else (POLICY_FORMS, REFERENCE_FORMS)
+    missing = [r[0] for r in needed if not any(form in bound for form in r)]
     if missing:
         role = missing[0]
         candidate = unbound[0] if unbound else next(iter(parameters), "PARAMETER")
         forms = POLICY_FORMS if role is Role.POLICY else REFERENCE_FORMS
+        ratio = next((n for n in unbound if re.search("ratio|diff|logr", n.lower())), None)
+        if ratio is not None:
+            raise RoleError(
+                f"{_name(function)}({', '.join(parameters)}): no parameter is recognised as the {role}'s "
+                f"log-probabilities; if {ratio} is log(policy/reference) say --role {ratio}={Role.LOG_RATIO}"
+            )
         raise RoleError(
             f"{_name(function)}({', '.join(parameters)}): no parameter is recognised as the {role}'s "
             f"log-probabilities; say which with --role {candidate}={role} "
-            f"(or {', '.join(forms[1:-1])} or {forms[-1]} in the place of {role})"
+            f"(or {', '.join(forms[1:])}, or {Role.LOG_RATIO} for log(policy/reference), in the place of {role})"
         )
     if Role.HIDDEN in bound and Role.WEIGHT not in bound:
         name = next(iter(unbound), "WEIGHT")

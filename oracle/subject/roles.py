@@ -22,6 +22,11 @@ class Role(str, Enum):
     BETA = "beta"
     TOKENS = "tokens"
     VALUES = "values"
+    LOG_RATIO = "log_ratio"
+    """log(policy/reference), in the place of both."""
+    IMPORTANCE_WEIGHT = "importance_weight"
+    """policy/sampler; its gradient is the policy's."""
+    LOG_IMPORTANCE_WEIGHT = "log_importance_weight"
     LOGITS = "logits"
     REFERENCE_LOGITS = "reference_logits"
     SAMPLER_LOGITS = "sampler_logits"
@@ -48,6 +53,8 @@ ROLE_NAMES = tuple(role.value for role in Role)
 
 POLICY_FORMS = (Role.POLICY, Role.LOGITS, Role.DISTRIBUTION, Role.HIDDEN)
 """The forms in which a callable may take the policy, the plainest first."""
+HEARS_SAMPLER = (Role.SAMPLER, Role.IMPORTANCE_WEIGHT, Role.LOG_IMPORTANCE_WEIGHT)
+"""The narrow forms in which a callable hears of the sampler."""
 REFERENCE_FORMS = (Role.REFERENCE, Role.REFERENCE_LOGITS, Role.REFERENCE_DISTRIBUTION, Role.REFERENCE_HIDDEN)
 SAMPLER_FORMS = (Role.SAMPLER, Role.SAMPLER_LOGITS, Role.SAMPLER_DISTRIBUTION, Role.SAMPLER_HIDDEN)
 WEIGHTS = {
@@ -129,7 +136,7 @@ def role_of(name: str) -> Role | None:
         return Role.REWARDS
     if any(w in _ADVANTAGES for w in words) and all(w in _ADVANTAGES | _FILLER for w in words):
         return Role.ADVANTAGES
-    return _wide_role(words) or _log_probability_role(words)
+    return _importance_role(words) or _wide_role(words) or _log_probability_role(words)
 
 
 def role_beside_logits(name: str) -> Role | None:
@@ -174,6 +181,14 @@ def _wide_role(words: list[str]) -> Role | None:
         rest = [w for w in words if w not in _WHOLE | _LOG | {"prob", "probs", "ps"}]
         return _whose(rest, (Role.DISTRIBUTION, Role.REFERENCE_DISTRIBUTION, Role.SAMPLER_DISTRIBUTION))
     return None
+
+
+def _importance_role(words: list[str]) -> Role | None:
+    """An importance weight, where it is called one; a bare ``ratio`` or ``log_ratio`` may be of anything."""
+    rest = [w for w in words if w not in _FILLER | {"sampling", "log"}]
+    if not (rest[:1] in (["importance"], ["is"]) and rest[1:] in (["weight"], ["weights"], ["ratio"], ["ratios"])):
+        return None
+    return Role.LOG_IMPORTANCE_WEIGHT if "log" in words else Role.IMPORTANCE_WEIGHT
 
 
 _BARE = {

@@ -20,7 +20,7 @@ from oracle.subject.batch import Batch, mild
 from oracle.subject.binding import Binding, parameters_of
 from oracle.subject.frames import no_frame
 from oracle.subject.guard import Interrupted, guarded
-from oracle.subject.roles import Role
+from oracle.subject.roles import HEARS_SAMPLER, Role
 from oracle.subject.target import Target, eager_compile
 
 Kind = Literal["penalty", "loss"]
@@ -57,6 +57,11 @@ class Subject:
     def has(self, role: Role) -> bool:
         """Whether a parameter plays this role."""
         return role in self.binding.roles or (role is Role.MASK and self.convention.ignore)
+
+    @property
+    def hears_sampler(self) -> bool:
+        """Whether a parameter plays the sampler, or is its importance weight."""
+        return any(role in self.binding.roles for role in HEARS_SAMPLER)
 
     def roles(self) -> dict[str, str]:
         """Role to parameter (several, joined by commas), as the record shows it."""

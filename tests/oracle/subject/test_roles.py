@@ -27,9 +27,12 @@ NAMES = {
     Role.REFERENCE_DISTRIBUTION: "ref_full_logprobs teacher_vocab_log_probs",
     Role.HIDDEN: "hidden_states hidden last_hidden_state policy_hidden",
     Role.REFERENCE_HIDDEN: "ref_hidden_states teacher_hidden",
+    Role.IMPORTANCE_WEIGHT: "importance_ratio importance_weights importance_sampling_weights is_ratio is_weights",
+    Role.LOG_IMPORTANCE_WEIGHT: "log_importance_weights log_importance_ratio log_is_weight",
     Role.BETA: "beta kl_coef kl_coeff kl_ctl init_kl_coef kl_loss_coef kl_weight",
     None: "ref_free kl_penalty x epsilon cliprange log_q masked temperature "
-    "loss_type config self ref_model beta1 log_ratio approx_kl",
+    "loss_type config self ref_model beta1 log_ratio approx_kl "
+    "ratio rho importance is_packed token_weights",
 }
 
 
