@@ -103,3 +103,12 @@ def test_a_surrogate_has_no_value_to_judge() -> None:
         return -(reward * logp * mask).sum() / mask.sum()
 
     assert verdict_of(CHECK, reinforce) == "skip"
+
+
+def test_without_a_gradient_the_scale_of_a_mean_is_not_known() -> None:
+    # the mean over tokens estimates KL well; nothing says that it is a mean
+    def of_the_sampler(logp: Tensor, old_logp: Tensor, ref_logp: Tensor, advantages: Tensor, beta: float) -> Tensor:
+        ratio = (logp - old_logp).exp()
+        return -(ratio * advantages[:, None]).mean() + beta * (old_logp - ref_logp).mean()
+
+    assert verdict_of(CHECK, of_the_sampler) == "skip"
