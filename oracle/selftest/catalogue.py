@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from . import batches, estimators, masks, numerics, objectives, pipelines, reductions, styles, weights
+from . import (
+    accumulation,
+    batches,
+    detaching,
+    estimates,
+    estimators,
+    exchanges,
+    formats,
+    logits,
+    masks,
+    numerics,
+    objectives,
+    padding_values,
+    pipelines,
+    reductions,
+    styles,
+    weights,
+)
 from .correct import CORRECT as PLAIN
 from .record import Correct, Expect, FoundBy, Objective, Pair
 
@@ -15,6 +32,13 @@ PAIRS: tuple[Pair, ...] = (
     *estimators.PAIRS,
     *pipelines.PAIRS,
     *reductions.PAIRS,
+    *exchanges.PAIRS,
+    *detaching.PAIRS,
+    *padding_values.PAIRS,
+    *accumulation.PAIRS,
+    *formats.PAIRS,
+    *estimates.PAIRS,
+    *logits.PAIRS,
 )
 
 CORRECT: tuple[Correct, ...] = (*PLAIN, *styles.CORRECT)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from oracle.case import Options
+from oracle.checks import CHECKS
 from oracle.errors import OracleError
 from oracle.judge import judge_binding
 from oracle.processes import in_processes
@@ -37,6 +38,13 @@ def subjects() -> tuple[list[Pair], list[Correct]]:
 def accused(v: Verdict) -> set[str]:
     """The checks that failed as error or warning; a note accuses nobody."""
     return {f.check for f in v.findings if f.outcome == "fail" and f.severity != "note"}
+
+
+def finds(v: Verdict, check: str) -> bool:
+    """Whether a check fails as the error or warning that it is; as a note only where it is never more."""
+    return any(f.check == check and f.outcome == "fail" for f in v.findings) and (
+        check in accused(v) or CHECKS[check].severity == "note"
+    )
 
 
 def agrees(record: ObjectiveRecord | None, expected: Expect) -> bool:
@@ -78,7 +86,7 @@ def of_mutant(pair: Pair) -> Row:
     if pair.found_by == "objective":
         if agrees(verdict.on_policy, pair.twin_on) and agrees(verdict.off_policy, pair.twin_off):
             wrong.append("survives: it is called what its correct twin is")
-    elif pair.found_by not in accused(verdict):
+    elif not finds(verdict, pair.found_by):
         wrong.append(f"survives: {pair.found_by} does not fail")
     return Row(name=pair.name, kind="mutant", found_by=pair.found_by, wrong=wrong)
 
