@@ -58,3 +58,23 @@ def test_what_passes_has_none() -> None:
         found = ask(check, k2)
         assert found.outcome == "pass"
         assert not is_set(found.intervals)
+
+
+def by_its_inverse(logp: Tensor, ref_logp: Tensor) -> Tensor:
+    ratio = torch.exp(logp - ref_logp)  # fault: exp(L) overflows where the gradient goes to 1
+    return 1 / ratio - 1 + ratio.log()
+
+
+def by_itself(logp: Tensor, ref_logp: Tensor) -> Tensor:
+    ratio = torch.exp(ref_logp - logp)
+    return ratio - 1 - (ref_logp - logp)
+
+
+def test_a_step_too_large_is_a_warning_where_the_gradient_is_moderate() -> None:
+    # float32 ends at exp(88.72); 1 - exp(-L) is 1 there
+    found = ask("tail.finite", by_its_inverse)
+    assert (found.outcome, found.severity) == ("fail", "warning")
+    (low, _high), *more = ends(found)
+    assert low == pytest.approx(math.log(torch.finfo(torch.float32).max), abs=0.01)
+    assert not more
+    assert ask("tail.finite", by_itself).outcome == "pass"
