@@ -28,7 +28,7 @@ def batch_coupling(case: Case) -> Answer:
     size = max(float(one.abs().max()), case.noise)
     evidence: Evidence = "proved" if case.field is not None else "tested"
     for size_of_others in _SIZES:
-        batch = _others(case, size_of_others)
+        batch = others(case, size_of_others)
         change = float((one - kl_part(case.subject, case.placement, batch).coefficient[0]).abs().max())
         if change <= max(1e-9, case.tolerance) * size:
             continue
@@ -47,7 +47,7 @@ def batch_coupling(case: Case) -> Answer:
     return passed("other sequences' numbers change nothing", evidence)
 
 
-def _others(case: Case, size: float) -> Batch:
+def others(case: Case, size: float) -> Batch:
     """The mild batch with other numbers in all sequences but the first, their log-ratios ``size`` times the usual."""
     batch = case.mild_batch
     moved = mild(*batch.shape, seed=case.options.seed + 31)

@@ -9,8 +9,8 @@ from oracle.case import Case
 from oracle.checks.profile import coefficients, coupled
 from oracle.checks.registry import Answer, check, passed, skipped
 
-_RATIO = 0.02
-_LIMIT = 0.05
+RATIO = 0.02
+LIMIT = 0.05
 
 
 @check(
@@ -33,7 +33,7 @@ def cancellation(case: Case) -> Answer:
     worst, at = 0.0, 0.0
     for centre in (-0.7, -2.3, -6.1):
         policy = centre + np.linspace(-0.02, 0.02, 41)
-        away, home = (coefficients(case, np.full(41, r), torch.float32, policy) for r in (_RATIO, 0.0))
+        away, home = (coefficients(case, np.full(41, r), torch.float32, policy) for r in (RATIO, 0.0))
         pull = away - home
         size = float(np.abs(pull).mean())
         if not size > 1e-7:
@@ -44,9 +44,9 @@ def cancellation(case: Case) -> Answer:
             worst, at = scatter, centre
     if worst == 0.0:
         return skipped("the gradient does not turn with L near policy = reference")
-    if worst > _LIMIT:
-        example = {"L": _RATIO, "logp": at, "scatter": round(worst, 4)}
+    if worst > LIMIT:
+        example = {"L": RATIO, "logp": at, "scatter": round(worst, 4)}
         return Answer(
-            "fail", f"at L = {_RATIO:g} and log-probabilities near {at:g} it scatters by {worst:.0%}", "tested", example
+            "fail", f"at L = {RATIO:g} and log-probabilities near {at:g} it scatters by {worst:.0%}", "tested", example
         )
-    return passed(f"at L = {_RATIO:g} it scatters by {worst:.1g} in float32")
+    return passed(f"at L = {RATIO:g} it scatters by {worst:.1g} in float32")

@@ -29,7 +29,7 @@ def determinism(case: Case) -> Answer:
     batch = case.mild_batch
 
     def run(seed: int, after: bool = False) -> Signal:
-        with _random_state(seed):
+        with random_state(seed):
             if after:
                 once(case.subject, case.placement, mild(*batch.shape, seed=case.options.seed + 61))
                 _seed(seed)
@@ -74,7 +74,7 @@ def _seed(seed: int) -> None:
 
 
 @contextlib.contextmanager
-def _random_state(seed: int) -> Iterator[None]:
+def random_state(seed: int) -> Iterator[None]:
     """All generators a subject may draw from, seeded; afterwards they are as they were."""
     python, numbers = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=[]):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,7 @@ from oracle.reading.regimes import Regime
 from oracle.records import Nearest
 from oracle.subject.batch import Batch, mild
 
-_FORMATS = {
+FORMATS = {
     "float64": (torch.float64, 2.0**-53, 0.0),
     "float32": (torch.float32, 2.0**-24, 2.0**-150),
     "bfloat16": (torch.bfloat16, 2.0**-8, 2.0**-134),
@@ -51,16 +53,11 @@ def dtype_bound(case: Case) -> Answer:
 
     float64 may be computed in float32 (many losses call .float()). In 16 bits a failure is a warning.
     """
-    home = mild(2, 2, seed=1 + case.options.seed)
-    exact = _by_formula(case)
-    if exact is None:
-        # a name holds for the policy that is the sampler
-        home = replace(home, sampler=home.policy)
-        exact = _by_name(case, home)
+    home, exact = exact_of(case)
     if exact is None:
         return skipped("no formula was read, and no objective of single tokens named, to hold the numbers against")
     ran, softer, left = [], "", []
-    for name, (dtype, u, eta) in _FORMATS.items():
+    for name, (dtype, u, eta) in FORMATS.items():
         batch = home.to(dtype)
         try:
             seen = kl_part(case.subject.at_precision(dtype), case.placement, batch).coefficient.numpy()
@@ -77,9 +74,9 @@ def dtype_bound(case: Case) -> Answer:
         within = _within(error, true, u, eta)
         if name == "float64" and not within.all():
             softer = " (float64 is computed in float32)"
-            within = _within(error, true, *_FORMATS["float32"][1:])
+            within = _within(error, true, *FORMATS["float32"][1:])
         if not within.all():
-            return _beyond(name, seen, true, within, u if name != "float64" else _FORMATS["float32"][1], eta)
+            return _beyond(name, seen, true, within, u if name != "float64" else FORMATS["float32"][1], eta)
         ran.append(name)
     if not ran:
         return skipped("it runs in none of the formats")
@@ -88,8 +85,22 @@ def dtype_bound(case: Case) -> Answer:
     )
 
 
+def exact_of(case: Case) -> tuple[Batch, Callable[[Batch], Exact | None] | None]:
+    """The batch of the check, and what gives the exact values at any 2 x 2 tokens (None where nothing is known).
+
+    They come from the formula that was read, or from the objective that was named; a name holds for the policy that is
+    the sampler.
+    """
+    home = mild(2, 2, seed=1 + case.options.seed)
+    exact: Callable[[Batch], Exact | None] | None = _by_formula(case)
+    if exact is None:
+        home = replace(home, sampler=home.policy)
+        exact = _by_name(case, home)
+    return home, exact
+
+
 @dataclass(frozen=True)
-class _Exact:
+class Exact:
     """Exact values [b, t], what an error of the rounded inputs makes of them at u = 1, and the largest intermediate."""
 
     values: np.ndarray[Any, np.dtype[np.float64]]
@@ -97,19 +108,20 @@ class _Exact:
     largest: np.ndarray[Any, np.dtype[np.float64]]
 
 
-def _bound(true: _Exact, u: float, eta: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+def bound_of(true: Exact, u: float, eta: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """How far a number of the format may lie from the exact one."""
     first = u * (true.carried + _ROUNDINGS * true.largest)
     out: np.ndarray[Any, np.dtype[np.float64]] = first * (1 + 2 * _ROUNDINGS * u) + u * np.abs(true.values) + eta
     return out
 
 
-def _within(error: np.ndarray[Any, Any], true: _Exact, u: float, eta: float) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    out: np.ndarray[Any, np.dtype[np.bool_]] = error <= _bound(true, u, eta)
+def _within(error: np.ndarray[Any, Any], true: Exact, u: float, eta: float) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    out: np.ndarray[Any, np.dtype[np.bool_]] = error <= bound_of(true, u, eta)
     return out
 
 
-def _beyond(name: str, seen: Any, true: _Exact, within: Any, u: float, eta: float) -> Answer:
-    bound = _bound(true, u, eta)
+def _beyond(name: str, seen: Any, true: Exact, within: Any, u: float, eta: float) -> Answer:
+    bound = bound_of(true, u, eta)
     worst = np.unravel_index(int(np.nan_to_num(np.abs(seen - true.values) / bound, nan=np.inf).argmax()), bound.shape)
     actual, expected, room = float(seen[worst]), float(true.values[worst]), float(bound[worst])
     how = f"{abs(actual - expected) / room:.3g} times the bound" if math.isfinite(actual) else "not finite"
@@ -137,7 +149,7 @@ def _by_formula(case: Case) -> Any:
     except Unread:
         return None
 
-    def exact(batch: Batch) -> _Exact | None:
+    def exact(batch: Batch) -> Exact | None:
         try:
             values = at_point(kl, batch)
         except (Unread, OverflowError, ZeroDivisionError):
@@ -152,7 +164,7 @@ def _by_formula(case: Case) -> Any:
             carried[index] = sum(d * room.get(s, 0.0) for s, d in slope[i].items())
             steep = sum(d for s, d in slope[i].items() if s in room)
             largest[index] = max(abs(values[index]), steep) * swing[index[0]]
-        return _Exact(values, carried, np.broadcast_to(largest.max(), largest.shape))
+        return Exact(values, carried, np.broadcast_to(largest.max(), largest.shape))
 
     return exact
 
@@ -174,6 +186,12 @@ def _input_errors(batch: Batch, made: float) -> dict[sp.Symbol, float]:
     return out
 
 
+def plain_scale(fitted: float) -> float:
+    """What a scale is that was fitted to numbers of 16 bits: a plain number within 1%, where there is one."""
+    near = (float(Fraction(fitted).limit_denominator(4)), *(float(f"{fitted:.{n}g}") for n in (1, 2)), fitted)
+    return next(x for x in near if abs(x - fitted) <= 0.01 * abs(fitted))
+
+
 def _by_name(case: Case, home: Batch) -> Any:
     """What enumeration alone has named: scale times its coefficient, where a run in float64 is near that.
 
@@ -193,16 +211,18 @@ def _by_name(case: Case, home: Batch) -> Any:
     weight = float((seen * form).sum() / (form * form).sum())
     if record.scale is not None and abs(weight / (named := record.scale * float(factor(case, 2, 2))) - 1) > 1e-5:
         weight = named  # else it is the same without the six digits that are shown
+    if record.scale is None:
+        weight = plain_scale(weight / float(factor(case, 2, 2))) * float(factor(case, 2, 2))
     if not np.abs(seen - weight * form).max() <= 0.1 * np.abs(weight * form).max():
         return None
 
-    def exact(batch: Batch) -> _Exact:
+    def exact(batch: Batch) -> Exact:
         ratio = (batch.policy - batch.reference).numpy()
         step = 1e-6
         slope = np.abs(weight * (c(ratio + step) - c(ratio - step)) / (2 * step))
         room = (batch.policy.abs() + batch.reference.abs() + (batch.policy - batch.reference).abs()).numpy()
         values = weight * c(ratio) * np.ones_like(ratio)
         largest = float(np.maximum(np.abs(values), slope).max()) * float(np.exp(np.abs(ratio).max()))
-        return _Exact(values, slope * room, np.full_like(values, largest))
+        return Exact(values, slope * room, np.full_like(values, largest))
 
     return exact

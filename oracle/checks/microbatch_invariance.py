@@ -51,8 +51,7 @@ def microbatch_invariance(case: Case) -> Answer:
         return skipped("sequences of a batch are coupled, whatever a micro-batch is")
     batch = ragged(_LENGTHS, 4, case.options.seed + 41)
     tokens = int(batch.mask.sum())
-    told = _parameters(case.subject, _says_tokens)
-    steps = _parameters(case.subject, lambda name: bool(_STEPS.fullmatch(name)))
+    told, steps = told_of(case.subject)
     settings = dict.fromkeys(told, tokens)
     whole, parts = _run(case, settings | dict.fromkeys(steps, 1), settings | dict.fromkeys(steps, 2), batch)
     size = float(whole.abs().max())
@@ -100,6 +99,11 @@ def microbatch_invariance(case: Case) -> Answer:
             "note",
         )
     return skipped("the normalisation has no name; see aggregation")
+
+
+def told_of(subject: Subject) -> tuple[list[str], list[str]]:
+    """The parameters that are told a number of tokens, and those that are told a number of steps."""
+    return _parameters(subject, _says_tokens), _parameters(subject, lambda name: bool(_STEPS.fullmatch(name)))
 
 
 def _says_tokens(name: str) -> bool:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from oracle.checks import CHECKS
-from oracle.checks.dtype_bound import _FORMATS, _bound, _by_formula
+from oracle.checks.dtype_bound import FORMATS, _by_formula, bound_of
 from oracle.probing.signal import kl_part
 from oracle.subject.batch import mild
 from tests.oracle.checks.asking import Loss, ask, case_of, verdict_of
@@ -80,16 +80,16 @@ def test_rounding_is_within_the_bound(twin: Loss) -> None:
     assert "bfloat16" in found.message
 
 
-@pytest.mark.parametrize("name", list(_FORMATS))
+@pytest.mark.parametrize("name", list(FORMATS))
 def test_the_bound_is_of_the_size_of_rounding(name: str) -> None:
     # k2 in reward is one subtraction: what rounding it costs is within u |L|, and the bound within 40 u of that
     case = case_of(k3_naive)
     exact = _by_formula(case)
-    dtype, u, eta = _FORMATS[name]
+    dtype, u, eta = FORMATS[name]
     batch = mild(2, 2, seed=5).to(dtype)
     true = exact(batch.to(torch.float64))
     error = abs(kl_part(case.subject.at_precision(dtype), "loss", batch).coefficient.numpy() - true.values)
-    bound = _bound(true, u, eta)
+    bound = bound_of(true, u, eta)
     assert (error <= bound).all()
     assert (bound <= 100 * u).all()
 
