@@ -17,11 +17,12 @@ from oracle.case import Case
 from oracle.claims import Claim
 from oracle.errors import OracleError
 from oracle.escaping import plain
+from oracle.probing.signal import once
 from oracle.records import Finding
 from oracle.replay import of_checks, of_claims
 from oracle.replay.cases import CaseError, SavedCase, save
 from oracle.replay.home import home
-from oracle.replay.witness import Seen, Witness, described, hexed
+from oracle.replay.witness import Seen, Witness, described, hexed, run
 from oracle.subject.binding import Binding, parse_value
 
 _LIBRARIES = ("kl-oracle", "torch", "numpy", "sympy")
@@ -30,20 +31,28 @@ _LIBRARIES = ("kl-oracle", "torch", "numpy", "sympy")
 def kept(case: Case, findings: Sequence[Finding], claims: Sequence[Claim]) -> list[Finding]:
     """The findings, those that failed with a witness (``counterexample["smallest"]``), an id and a command."""
     said = iter(claims)
+    unsteady = any(f.check == "determinism" and f.outcome == "fail" and f.counterexample is None for f in findings)
     out = []
     for finding in findings:
         claim = next(said, None) if finding.check == "claim" else None
         # a note says something of code that is right
         failed = finding.outcome == "fail" and finding.severity != "note"
-        out.append(_kept(case, finding, claim) if failed else finding)
+        out.append(_kept(case, finding, claim, unsteady) if failed else finding)
     return out
 
 
-def _kept(case: Case, finding: Finding, claim: Claim | None) -> Finding:
+_NEVER_AGAIN = "it comes out otherwise each time, so no case of it can be repeated bit for bit"
+
+
+def _kept(case: Case, finding: Finding, claim: Claim | None, unsteady: bool) -> Finding:
     try:
         found = of_checks.find(case, finding) if claim is None else of_claims.find(case, claim)
+        steady = not unsteady if found is None else _comes_again(case, *found)
     except OracleError:
-        found = None  # a subject that cannot be called on small batches is judged by larger ones alone
+        # a subject that cannot be called on small batches is judged by larger ones alone
+        found, steady = None, not unsteady
+    if not steady:
+        return structs.replace(finding, message=f"{finding.message}; {_NEVER_AGAIN}")
     changes: dict[str, Any] = {}
     if found is not None:
         smallest = {"smallest": described(*found)}
@@ -59,6 +68,15 @@ def _kept(case: Case, finding: Finding, claim: Claim | None) -> Finding:
             where = "" if Path(folder) == home().absolute() else f" --cases {shlex.quote(folder)}"
             changes["replay"] = f"kl-oracle replay {changes['id']}{where}"
     return structs.replace(finding, **changes)
+
+
+def _comes_again(case: Case, witness: Witness, seen: Seen) -> bool:
+    """Whether the witness shows the same bits once more, after a call on another batch."""
+    once(case.subject, case.placement, case.mild_batch)
+    again = run(case, witness)
+    return hexed(again.actual) == hexed(seen.actual) and (
+        seen.expected is None or (again.expected is not None and hexed(again.expected) == hexed(seen.expected))
+    )
 
 
 def saved_case(

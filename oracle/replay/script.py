@@ -11,6 +11,7 @@ kl-oracle case {id}. Run it where the file is; it needs torch alone. Status 1: t
 
 import dataclasses
 import importlib.util
+import random
 import sys
 from collections.abc import Mapping
 from math import inf, log, nan  # noqa: F401
@@ -48,42 +49,117 @@ def tensor_of(answer):
     return next(x for x in candidates if isinstance(x, torch.Tensor) and x.is_floating_point())
 
 
+def scored(answer, b, t):
+    """One value a token that is scored, [b, t]; where the function takes logits it may answer more."""
+    if LAYOUT is None or KIND == "loss":
+        return answer
+    for width in {"aligned": (t,)}.get(LAYOUT, (t, t + 1)):
+        shape = (b * width,) if FLAT else (b, width)
+        if tuple(answer.shape[: len(shape)]) == shape and answer.dim() <= len(shape) + 1:
+            full = answer.sum(-1) if answer.dim() > len(shape) and answer.shape[-1] != 1 else answer
+            full = full.reshape(b, width)
+            return full if width == t else full[:, 1:] if LAYOUT == "shifted" else full[:, :-1]
+    raise ValueError(f"a result of shape {tuple(answer.shape)} for {b} sequences of {t} tokens")
+
+
+def answer_of(call, x):
+    """What the function answers where the policy, or its logits, are x."""
+    given = {n: v.clone() if isinstance(v, torch.Tensor) else v for n, v in call["given"].items()}
+    given.update(live(x, call))
+    first = [given.pop(n) for n in POSITIONAL if n in given]
+    return scored(tensor_of(function(*first, **given)), *call["policy"].shape)
+
+
 def once(call):
-    """What multiplies the score of each token: the gradient at its log-probability, or the value of a reward."""
-    leaf = call[POLICY].double().clone().requires_grad_()
-    given = {n: x.clone() if isinstance(x, torch.Tensor) else x for n, x in call.items()}
-    answer = tensor_of(function(**{**given, POLICY: leaf.to(call[POLICY].dtype).clone()}))
+    """What multiplies the score of each token: the gradient at its log-probability, or the value of a reward.
+
+    Where logits are given or looked at, the gradient at them.
+    """
+    at_logits = "logits" in call
+    leaf = call["logits" if at_logits else "policy"].clone().requires_grad_()
+    x = leaf.to(DTYPE).clone()
+    answer = answer_of(call, x if at_logits or LAYOUT is None else rows(x, call))
+    if LOOK == "value":
+        flat = answer.detach().double()
+        return flat.reshape(flat.shape[0], -1) if flat.dim() > 1 else flat.reshape(1, -1)
     if REWARD:
         return SIGN * answer.detach().double()
     if not answer.requires_grad:
-        return torch.zeros_like(leaf)
+        return torch.zeros_like(leaf).double()
     (gradient,) = torch.autograd.grad(answer.sum() if KIND == "penalty" else answer.mean(), leaf, allow_unused=True)
-    return torch.zeros_like(leaf) if gradient is None else gradient
+    return torch.zeros_like(leaf).double() if gradient is None else gradient.double()
 
 
 def coefficient(call):
     """The KL part: what its coefficient scales."""
-    return once(call) - (once({**call, BETA: 0.0}) if BETA else 0.0)
+    torch.manual_seed(call["seed"])
+    random.seed(call["seed"])
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(call["seed"])
+    found = once(call)
+    if BETA and PART == "kl" and LOOK != "value":
+        found = found - once({**call, "given": {**call["given"], BETA: 0.0}})
+    return found.flatten(0, 1) if LOOK == "logits" else found
+
+
+def around(call):
+    """An argument as it was given, and as the call left it."""
+    kept = call["given"][ARGUMENT].clone()
+    call["given"][ARGUMENT] = left = kept.clone()
+    torch.manual_seed(call["seed"])
+    random.seed(call["seed"])
+    given = {n: left if n == ARGUMENT else v for n, v in call["given"].items()}
+    given.update(live(call["policy"].to(DTYPE).requires_grad_().clone(), call))
+    function(*[given.pop(n) for n in POSITIONAL if n in given], **given)
+    return [x.double().reshape(x.shape[0], -1) for x in (kept, left)]
 
 
 def expected_gradient(call):
     """The gradient at the policy's logits; the batch holds each answer as often as the sampler draws it."""
-    weight = coefficient(call)
+    found = coefficient(call)
+    if found.dim() == 3:  # at the logits already: positions that share a prefix are added up
+        there = torch.tensor(ROWS)
+        return torch.zeros_like(LOGITS).index_put((there,), found[:, : there.shape[1]], accumulate=True) / DIVISOR
     if RETURNS:
-        weight = weight.flip(1).cumsum(1).flip(1)
+        found = found.flip(1).cumsum(1).flip(1)
     logits = LOGITS.clone().requires_grad_()
     score = torch.log_softmax(logits, -1)[torch.tensor(ROWS), torch.tensor(TOKENS)]
-    return torch.autograd.grad((weight * score).sum() / DIVISOR, logits)[0]
+    return torch.autograd.grad((found * score).sum() / DIVISOR, logits)[0]
 
 
-seen = [coefficient(call) if LOGITS is None else expected_gradient(call) for call in CALLS]
+def weighed(shown):
+    """The nearest of token-mean, seq-mean-token-mean, seq-mean-token-sum, a constant and a sum; all calls in a row."""
+    masks = [torch.tensor(m).double() for m in MASKS]
+    actual = torch.cat([(s * m).flatten() for s, m in zip(shown, masks)])[None]
+    kinds = (
+        lambda m: m / m.sum(),
+        lambda m: m / m.sum(1, keepdim=True) / len(m),
+        lambda m: m / len(m),
+        lambda m: m / m.numel(),
+        lambda m: m,
+    )
+    models = [torch.cat([kind(m).flatten() for m in masks])[None] for kind in kinds]
+    fits = [(actual * m).sum() / (m * m).sum() * m for m in models]
+    return min(fits, key=lambda m: float((actual - m).abs().max())), actual
+
+
+if LOOK == "argument":
+    seen = around(CALLS[0])
+else:
+    seen = [coefficient(call) if LOGITS is None else expected_gradient(call) for call in CALLS]
 expected = EXPECTED
+if JOINED:
+    seen = [seen[0], torch.cat(seen[1:])]
+if RULE == "weighed":
+    expected, seen = weighed(seen)[0], [weighed(seen)[1]]
+if RULE == "along":
+    expected = expected * ((seen[-1] * expected).sum(1) / (expected * expected).sum(1))[:, None]
 if ORDER is not None:
     seen[0] = seen[0][ORDER]
-if WHERE is not None:
-    where = torch.tensor(WHERE, dtype=torch.bool)
-    seen = [x[: where.shape[0], : where.shape[1]][where] for x in seen]
-    expected = None if expected is None else expected[where]
+places = [None if w is None else torch.tensor(w, dtype=torch.bool) for w in WHERE]
+if any(w is not None for w in places):
+    seen = [s if w is None else s[: w.shape[0], : w.shape[1]][w][None] for s, w in zip(seen, places)]
+    expected = expected if expected is None or places[-1] is None else expected[places[-1]][None]
 if RULE in ("same", "varies", "rises"):
     expected = FACTOR * seen[0]
 actual = seen[-1]

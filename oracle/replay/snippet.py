@@ -3,9 +3,8 @@ and leaves with status 1 while the failure is there."""
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,16 +18,19 @@ from oracle.errors import OracleError
 from oracle.judge import quiet
 from oracle.probing.expectation import as_batch
 from oracle.replay.cases import CaseError, SavedCase
+from oracle.replay.hearing import arguments_of, positional
 from oracle.replay.rerun import at_home, case_of, opened
 from oracle.replay.script import BODY, HEAD
-from oracle.replay.witness import Witness, run, unhex
+from oracle.replay.witness import Call, Witness, run, unhex
+from oracle.subject.arguments import _BIAS as BIAS
+from oracle.subject.arguments import _SHIFTS as SHIFTS
 from oracle.subject.batch import Batch
+from oracle.subject.construct import Constructed
+from oracle.subject.frames import head
 from oracle.subject.roles import Role
+from oracle.subject.subject import Subject
 from oracle.subject.target import Target
-
-
-class _Heard(BaseException):
-    """Ends a call once its arguments are known; no handler of the subject's takes it for an error."""
+from oracle.subject.vocabulary import rest_of
 
 
 def script_of(saved: SavedCase) -> str:
@@ -38,53 +40,39 @@ def script_of(saved: SavedCase) -> str:
         raise CaseError(f"{saved.check} compares more than a few numbers; kl-oracle replay {saved.id} repeats it")
     with at_home(saved), quiet():
         target, binding = opened(saved)
-        if not _is_plain(target):
-            raise CaseError(f"{saved.target} is made by kl-oracle from what stands there; replay the case instead")
+        load = _load(target)
         case = case_of(saved, target, binding)
-        if case.subject.wide:
-            raise CaseError(
-                f"{saved.target} takes the whole vocabulary, which a short script cannot show; "
-                f"kl-oracle replay {saved.id} repeats it"
-            )
         run(case, saved.witness)  # what cannot be called is said before a script of it is written
-        calls, extra = _calls(case, saved.witness)
-    location, _, name = saved.target.partition(":")
+        body = _calls(case, saved.witness)
     words = saved.claim if saved.claim is not None else saved.check
     head = HEAD.format(
         id=saved.id,
         what=_comment(f"{'claim ' if saved.claim is not None else ''}{words} of {saved.target}"),
         message=_comment(saved.message),
-        load=_load(location, name),
+        load=load,
     )
+    witness, frame = saved.witness, case.subject.convention.frame
     settings = {
         "KIND": case.subject.kind,
         "REWARD": saved.placement == "reward",
         "SIGN": -1.0 if case.subject.rewarding else 1.0,
-        "RULE": saved.witness.rule,
-        "FACTOR": saved.witness.factor,
-        "ORDER": saved.witness.order,
-        "SLACK": saved.witness.slack,
-        "SIZE": saved.witness.size,
-        "POLICY": binding.roles[Role.POLICY],
+        "LAYOUT": None if frame is None else frame.layout,
+        "FLAT": frame is not None and frame.flat,
+        "RULE": witness.rule,
+        "LOOK": witness.look,
+        "PART": witness.part,
+        "ARGUMENT": witness.argument,
+        "JOINED": witness.joined,
+        "FACTOR": witness.factor,
+        "ORDER": witness.order,
+        "SLACK": witness.slack,
+        "SIZE": witness.size,
         "BETA": binding.roles.get(Role.BETA),
-        "RETURNS": saved.witness.tabular is not None and saved.witness.tabular.returns,
+        "POSITIONAL": positional(target),
+        "RETURNS": witness.tabular is not None and witness.tabular.returns,
     }
     constants = "\n".join(f"{n} = {number(v) if isinstance(v, float) else repr(v)}" for n, v in settings.items())
-    return f"{head}\n{constants}\n{extra}CALLS = [\n{calls}]\n{BODY}"
-
-
-def _is_plain(target: Target) -> bool:
-    """Whether the name alone leads to the callable: it was neither lifted from its file nor made from a class."""
-    from oracle.subject.target import _load
-
-    location, _, name = target.name.partition(":")
-    try:
-        found: Any = _load(location, target.name)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except (OracleError, AttributeError):
-        return False
-    return bool(getattr(found, "_torchdynamo_orig_callable", found) == target.function)
+    return f"{head}\n{constants}\n{body}{BODY}"
 
 
 def _comment(text: str) -> str:
@@ -95,67 +83,167 @@ def _comment(text: str) -> str:
     return "\n".join(textwrap.wrap(plain, 110)) or "?"
 
 
-def _load(location: str, name: str) -> str:
+def _load(target: Target) -> str:
+    """How the script gets at the callable. Raises CaseError where kl-oracle took it out of its file."""
+    from oracle.subject.target import _load as imported
+
+    location, _, name = target.name.partition(":")
     is_file = location.endswith(".py") or "/" in location or "\\" in location
-    attributes = "".join(f".{part}" for part in name.split("."))
-    if not is_file:
-        return f"import importlib\n\nfunction = importlib.import_module({location!r}){attributes}"
-    path = Path(location)
-    return f"function = load({path.as_posix()!r}){attributes}"
+    module = f"load({Path(location).as_posix()!r})" if is_file else f"importlib.import_module({location!r})"
+    head = "" if is_file else "import importlib\n\n"
+    function = target.function
+    owner: Any = None
+    found: Any = None
+    with contextlib.suppress(OracleError, AttributeError):
+        found = imported(location, target.name)
+        for part in name.split("."):
+            owner, found = found, getattr(found, part)
+    if isinstance(function, Constructed) and function.made in (owner, found):
+        return head + _CONSTRUCTED.format(
+            made=f"{module}.{name if found is function.made else name.rpartition('.')[0]}",
+            fixed=list(function.fixed),
+            given=list(function.given),
+            positional=[n for n, p in function.given.items() if p.kind is p.POSITIONAL_ONLY],
+            call="instance" if function.method in ("forward", "__call__") else f"instance.{function.method}",
+        )
+    if found is None or getattr(found, "_torchdynamo_orig_callable", found) != function:
+        raise CaseError(f"{target.name} is made by kl-oracle from what stands there; replay the case instead")
+    return f"{head}function = {module}.{name}"
 
 
-def _calls(case: Case, witness: Witness) -> tuple[str, str]:
-    """The arguments of each call, and the constants that go with the kind of witness."""
+_CONSTRUCTED = """made = {made}
+
+
+def function(**values):
+    instance = made(**{{n: v for n, v in values.items() if n in {fixed}}})
+    first = [values[n] for n in {positional} if n in values]
+    return {call}(*first, **{{n: v for n, v in values.items() if n in {given} and n not in {positional}}})
+"""
+
+
+def _calls(case: Case, witness: Witness) -> str:
+    """The arguments of each call, how those of the policy are made, and the constants of the kind of witness."""
     if witness.tabular is not None:
         instance = witness.tabular.instance()
         batch, tokens, rows = as_batch(instance)
         n = batch.shape[0]
         divisor = float(n) if case.subject.kind == "penalty" else float(factor(case, n, instance.horizon)) * n
-        logits = torch.from_numpy(instance.policy_logits)
         extra = (
-            f"LOGITS = {tensor(logits)}\nROWS = {rows.tolist()}\nTOKENS = {tokens.tolist()}\n"
-            f"DIVISOR = {number(divisor)}\nWHERE = None\nEXPECTED = {_expected(witness)}\n"
+            f"LOGITS = {tensor(torch.from_numpy(instance.policy_logits))}\nROWS = {rows.tolist()}\n"
+            f"TOKENS = {tokens.tolist()}\nDIVISOR = {number(divisor)}\nWHERE = [None]\nMASKS = []\n"
         )
-        return _call(case, batch), extra
-    batches = [call.batch() for call in witness.calls]
-    dtypes = {call.dtype for call in witness.calls}
-    subject = case if dtypes == {"float64"} else _at_float32(case)
-    extra = f"LOGITS = None\nWHERE = {witness.where}\nEXPECTED = {_expected(witness)}\n"
-    return "".join(_call(subject, b) for b in batches), extra
+        at_logits = case.subject.wide and case.placement != "reward"
+        calls = [_written(case, case.subject, batch, Call(**_EMPTY), at_logits)]
+        subject = case.subject
+    else:
+        dtypes = {call.dtype for call in witness.calls}
+        if len(dtypes) > 1:
+            raise CaseError("the case compares two formats; replay it instead")
+        (dtype,) = dtypes
+        subject = case.subject if dtype == "float64" else case.subject.at_precision(getattr(torch, dtype))
+        where = [call.where or witness.where for call in witness.calls]
+        masks = [call.batch().mask.int().tolist() for call in witness.calls] if witness.rule == "weighed" else []
+        extra = f"LOGITS = None\nWHERE = {where}\nMASKS = {masks}\n"
+        at_logits = witness.look == "logits" or any(call.shift is not None for call in witness.calls)
+        calls = [
+            _written(case, subject.with_settings(call.fixed), call.batch(), call, at_logits) for call in witness.calls
+        ]
+    expected = "None" if witness.expected is None else tensor(torch.from_numpy(unhex(witness.expected)))
+    spread = ROWS if subject.wide and not at_logits else ""
+    return (
+        f"DTYPE = {subject.convention.dtype}\n{extra}EXPECTED = {expected}\n"
+        f"CALLS = [\n{''.join(calls)}]\n{spread}\n\n{_live(subject)}"
+    )
 
 
-def _at_float32(case: Case) -> Case:
-    return replace(case, subject=case.subject.at_precision(torch.float32))
+_EMPTY: dict[str, Any] = {"policy": [], "reference": [], "sampler": [], "mask": [], "advantages": []}
 
 
-def _expected(witness: Witness) -> str:
-    return "None" if witness.expected is None else tensor(torch.from_numpy(unhex(witness.expected)))
+def _live(subject: Subject) -> str:
+    """The function that makes of the policy, or of its logits, what the subject takes."""
+    named = {str(role): name for role, name in subject.binding.roles.items()}
+    made = {
+        "policy": "x",
+        "log_ratio": 'x - call["reference"]',
+        "log_importance_weight": 'x - call["sampler"]',
+        "importance_weight": '(x - call["sampler"]).exp()',
+    }
+    words = "What the function takes of the policy, whose log-probabilities are x."
+    if subject.wide:
+        words = "What the function takes of the policy, of whose logits x, log-probabilities, are one form."
+        made = {
+            "logits": 'x + call["shift"]',
+            "distribution": "x.log_softmax(-1)",
+            "hidden": '(x + call["shift"] - call["bias"]) @ call["head"]',
+        }
+        if subject.convention.frame is not None and subject.convention.frame.flat:
+            made = {role: f"({text}).flatten(0, 1)" for role, text in made.items()}
+    items = ", ".join(f"{named[role]!r}: {text}" for role, text in made.items() if role in named)
+    return f'def live(x, call):\n    """{words}"""\n    return {{{items}}}\n'
 
 
-def _call(case: Case, batch: Batch) -> str:
-    given = arguments_of(case, batch)
-    return "    dict(\n" + "".join(f"        {n}={literal(v)},\n" for n, v in given.items()) + "    ),\n"
+ROWS = '''
+
+def rows(logp, call):
+    """Log-probabilities of the vocabulary that give each token ``logp``; ``share`` says where the rest goes."""
+    own, share, logp = call["own"], call["share"], logp - call["excess"]
+    left = (-torch.expm1(logp))[..., None] * share
+    out = torch.where(own, logp[..., None], torch.log(torch.where(own, torch.ones_like(left), left)))
+    return out if call["end"] is None else torch.cat([out, call["end"]], 1)
+'''
 
 
-def arguments_of(case: Case, batch: Batch) -> Mapping[str, Any]:
-    """The keyword arguments that the subject gets for a batch."""
-    heard: dict[str, Any] = {}
-    names = _positional(case.subject.target)
+def _written(case: Case, subject: Subject, batch: Batch, call: Call, at_logits: bool) -> str:
+    """One call: the arguments that are given, the policy, and what makes the policy's arguments of it."""
+    convention = subject.convention
+    roles = {name: str(role) for role, name in subject.binding.roles.items()}
+    alive = ("policy", "logits", "distribution", "hidden", "log_ratio", "log_importance_weight", "importance_weight")
+    heard = arguments_of(subject, batch)
+    given = {n: v for n, v in heard.items() if roles.get(n) not in alive or n in subject.binding.settings}
+    entries: dict[str, Any] = {"policy": batch.policy, "seed": call.seed}
+    for role, numbers in (("reference", batch.reference), ("sampler", batch.sampler)):
+        if any(r.endswith(("ratio", "weight")) and r in alive for r in roles.values()):
+            entries[role] = numbers.to(convention.dtype)
+    if convention.frame is not None:
+        logits = subject.logits(batch).detach()
+        entries |= _shifts(subject, logits)
+        if at_logits:
+            if call.shift is not None:
+                by = torch.tensor([float.fromhex(x) for x in call.shift], dtype=logits.dtype)
+                logits = logits + by[None, :, None]
+            entries["logits"] = logits
+        else:
+            rest = rest_of(batch.policy, batch.reference, batch.sampler, batch.tables, convention.variant)
+            size, t = logits.shape[-1], batch.shape[1]
+            entries |= {
+                "own": torch.arange(size) == rest.tokens[..., None],
+                "share": rest.policy.to(convention.dtype),
+                "excess": rest.excess.to(convention.dtype),
+                "end": logits[:, t:] if logits.shape[1] > t else None,
+            }
+    inner = "".join(f"            {n!r}: {literal(v)},\n" for n, v in given.items())
+    return (
+        "    {\n        'given': {\n"
+        + inner
+        + "        },\n"
+        + "".join(f"        {n!r}: {literal(v)},\n" for n, v in entries.items())
+        + "    },\n"
+    )
 
-    def listen(*args: Any, **kwargs: Any) -> Any:
-        heard.update(dict(zip(names, args, strict=False)) | kwargs)
-        raise _Heard
 
-    subject = replace(case.subject, target=_listening(case.subject.target, listen))
-    try:
-        subject.result(batch, batch.policy.to(subject.convention.dtype))
-    except _Heard:
-        return heard
-    except OracleError as error:
-        if heard:
-            return heard
-        raise CaseError(f"the arguments of {subject.target.name} could not be written down: {error}") from error
-    raise CaseError(f"{subject.target.name} was not called; replay the case instead")
+def _shifts(subject: Subject, logits: Tensor) -> dict[str, Tensor]:
+    """What is added to log-probabilities to make logits of them, and what makes hidden states of these.
+
+    They are found by handing zeros over: what is asked of log-probabilities is linear but for a distribution.
+    """
+    dtype, (_, n, size) = subject.convention.dtype, logits.shape
+    step = SHIFTS[Role.LOGITS] * (1 + torch.arange(n, dtype=dtype))[None, :, None]
+    out = {"shift": step}
+    if Role.HIDDEN in subject.binding.roles:
+        biased = Role.BIAS in subject.binding.roles
+        out["bias"] = (BIAS if biased else 0.0) * torch.arange(size, dtype=dtype)
+        out["head"] = head(size, dtype)
+    return out
 
 
 def literal(value: Any) -> str:
@@ -191,19 +279,3 @@ def number(x: float | int | bool) -> str:
         if near > 0 and math.log(near.numerator / near.denominator) == x:
             return f"log({near})"
     return repr(x)
-
-
-def _positional(target: Target) -> list[str]:
-    from oracle.subject.binding import parameters_of
-
-    return [n for n, p in parameters_of(target.function).items() if p.kind is p.POSITIONAL_ONLY]
-
-
-def _listening(target: Target, listen: Any) -> Target:
-    """The target with its signature and another body."""
-    import inspect
-
-    from oracle.subject.binding import parameters_of
-
-    listen.__signature__ = inspect.Signature(list(parameters_of(target.function).values()))
-    return replace(target, function=listen)

@@ -7,9 +7,9 @@ exact expected gradient at its logits. Numbers are kept as hexadecimal floats, s
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -17,17 +17,27 @@ import torch
 from jaxtyping import Float64
 
 from oracle.case import Case
+from oracle.checks.determinism import random_state
+from oracle.probing.aggregation import AGGREGATIONS, Shape
 from oracle.probing.instances import Instance
-from oracle.probing.signal import kl_part
+from oracle.probing.signal import kl_part, kl_part_on_logits, once, once_on_logits
+from oracle.replay.hearing import listening, positional
 from oracle.subject.batch import Batch
+from oracle.subject.subject import Placement, Subject
 
-Rule = Literal["equal", "proportional", "direction", "same", "varies", "rises", "nonzero", "finite"]
+Rule = Literal["equal", "proportional", "direction", "same", "varies", "rises", "nonzero", "finite", "weighed", "along"]
+Look = Literal["token", "logits", "value", "argument"]
+Format = Literal["float64", "float32", "bfloat16", "float16"]
 Array = Float64[np.ndarray, "rows columns"]
 Rows = list[list[str]]
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """One batch, log-probabilities and mask [b, t], advantages [b], in nats; dtype is that of the call."""
+    """One batch, log-probabilities and mask [b, t], advantages [b], in nats; dtype is that of the call.
+
+    ``fixed`` are parameters given beside it, ``shift`` what is added to the logits of each position, ``seed`` where all
+    generators of random numbers start. ``where`` stands in for the witness's.
+    """
 
     policy: Rows
     reference: Rows
@@ -35,7 +45,11 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     mask: Rows
     advantages: list[str]
     beta: float = 1.0
-    dtype: Literal["float64", "float32"] = "float64"
+    dtype: Format = "float64"
+    fixed: dict[str, int | float | None] = {}
+    shift: list[str] | None = None
+    seed: int = 1
+    where: list[list[int]] | None = None
 
     def batch(self) -> Batch:
         """The numbers as tensors."""
@@ -67,6 +81,12 @@ class Witness(msgspec.Struct, frozen=True, kw_only=True):
     direction     a positive product with ``expected``    finite    everything is finite
     same          the second call is ``factor`` times the first, its rows in ``order``
     rises         the second call is nowhere less than the first
+    weighed       tokens that are alike weigh as a normalisation with a name weighs them, in all calls together
+    along         each row is some multiple of the row of ``expected``
+
+    ``look`` says at what: what multiplies each token's score, the gradient at all logits of a position, the value, or
+    a parameter (``argument``) before the call and after it. ``part`` is what the coefficient scales, or the whole;
+    where calls are ``joined``, the second and all after it are rows of one batch.
 
     ``where`` marks the tokens that are looked at; ``slack`` is relative to the largest number compared, and for an
     expectation of 0 to ``size``.
@@ -81,6 +101,10 @@ class Witness(msgspec.Struct, frozen=True, kw_only=True):
     order: list[int] | None = None
     slack: float = 1e-7
     size: float = 1.0
+    look: Look = "token"
+    part: Literal["kl", "whole"] = "kl"
+    argument: str | None = None
+    joined: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,8 +126,8 @@ def unhex(rows: Rows) -> Array:
     return np.array([[float.fromhex(x) for x in row] for row in rows], dtype=np.float64).reshape(len(rows), -1)
 
 
-def call_of(batch: Batch, dtype: Literal["float64", "float32"] = "float64") -> Call:
-    """A batch as a record."""
+def call_of(batch: Batch, dtype: Format = "float64", **more: Any) -> Call:
+    """A batch as a record, with what else is given beside it."""
     return Call(
         policy=hexed(batch.policy),
         reference=hexed(batch.reference),
@@ -112,6 +136,7 @@ def call_of(batch: Batch, dtype: Literal["float64", "float32"] = "float64") -> C
         advantages=[float(a).hex() for a in batch.advantages],
         beta=batch.beta,
         dtype=dtype,
+        **more,
     )
 
 
@@ -123,22 +148,95 @@ def run(case: Case, witness: Witness) -> Seen:
 
         (actual,) = expected_gradients(case, [witness.tabular.instance()], witness.tabular.returns)
         return judged(witness, expected, actual)
-    shown = [_signal(case, call) for call in witness.calls]
+    shown = _shown(case, witness)
+    if witness.joined:
+        shown = [shown[0], np.concatenate(shown[1:])]
+    if witness.rule == "weighed":
+        expected, actual = _weighed(witness, shown)
+        return judged(witness, expected, actual)
+    if witness.rule == "along":
+        assert expected is not None
+        expected = expected * ((shown[-1] * expected).sum(1) / (expected * expected).sum(1))[:, None]
     if witness.order is not None:
         shown[0] = shown[0][witness.order]
-    if witness.where is not None:
-        chosen = np.array(witness.where, dtype=bool)
-        shown = [s[: chosen.shape[0], : chosen.shape[1]][chosen][None] for s in shown]
-        expected = None if expected is None else expected[chosen][None]
+    places = [call.where or witness.where for call in witness.calls]
+    if any(places):
+        chosen = [None if w is None else np.array(w, dtype=bool) for w in places]
+        shown = [
+            s if w is None else s[: w.shape[0], : w.shape[1]][w][None] for s, w in zip(shown, chosen, strict=False)
+        ]
+        expected = expected if expected is None or chosen[-1] is None else expected[chosen[-1]][None]
     if witness.rule in ("same", "varies", "rises"):
         expected = witness.factor * shown[0]
     return judged(witness, expected, shown[-1])
 
 
-def _signal(case: Case, call: Call) -> Array:
-    subject = case.subject if call.dtype == "float64" else case.subject.at_precision(torch.float32)
-    out: Array = kl_part(subject, case.placement, call.batch()).coefficient.numpy()
-    return out
+def _shown(case: Case, witness: Witness) -> list[Array]:
+    if witness.look == "argument":
+        assert witness.argument is not None
+        (call,) = witness.calls
+        with random_state(call.seed):
+            return list(_around(_subject(case, call), case.placement, call.batch(), witness.argument))
+    return [_signal(case, call, witness.look, witness.part) for call in witness.calls]
+
+
+def _subject(case: Case, call: Call) -> Subject:
+    subject = case.subject if call.dtype == "float64" else case.subject.at_precision(getattr(torch, call.dtype))
+    return subject.with_settings(call.fixed) if call.fixed else subject
+
+
+def _signal(case: Case, call: Call, look: Look, part: Literal["kl", "whole"]) -> Array:
+    subject, batch = _subject(case, call), call.batch()
+    with random_state(call.seed):
+        if look == "token" and call.shift is None:
+            signal = (kl_part if part == "kl" else once)(subject, case.placement, batch)
+            out: Array = signal.coefficient.double().numpy()
+            return out
+        logits = subject.logits(batch).detach() if subject.wide else None
+        if logits is not None and call.shift is not None:
+            shift = torch.tensor([float.fromhex(x) for x in call.shift], dtype=logits.dtype)
+            logits = logits + shift[None, :, None]
+        if look == "value":
+            value = (
+                subject.result(batch, batch.policy.to(subject.convention.dtype).clone())
+                if logits is None
+                else (subject.result_on(batch, logits.clone()))
+            )
+            flat = value.detach().double().numpy()
+            return flat.reshape(flat.shape[0], -1) if flat.ndim > 1 else flat.reshape(1, -1)
+        assert logits is not None
+        gradient = (kl_part_on_logits if part == "kl" else once_on_logits)(subject, batch, logits)
+        return gradient.flatten(0, 1).numpy()
+
+
+def _around(subject: Subject, placement: Placement, batch: Batch, name: str) -> tuple[Array, Array]:
+    """The numbers of a parameter as they were given, and as the call left them."""
+    kept: list[np.ndarray] = []
+    inner = subject.target.function
+
+    def listen(*args: Any, **given: Any) -> Any:
+        mine = dict(zip(positional(subject.target), args, strict=False)) | given
+        before = mine[name].detach().double().numpy().copy()
+        answer = inner(*args, **given)
+        if not kept:
+            kept.extend((before, mine[name].detach().double().numpy().copy()))
+        return answer
+
+    once(replace(subject, target=listening(subject.target, listen)), placement, batch)
+    before, after = (x.reshape(x.shape[0], -1) for x in kept)
+    return before, after
+
+
+def _weighed(witness: Witness, shown: list[Array]) -> tuple[Array, Array]:
+    """(the nearest of the normalisations that have a name, what was seen), all calls in one row."""
+    masks = [unhex(call.mask) for call in witness.calls]
+    actual = np.concatenate([(s * m).ravel() for s, m in zip(shown, masks, strict=True)])[None]
+    shapes = [Shape(tuple(int(n) for n in m.sum(1)), m.shape[1]) for m in masks]
+    found = []
+    for weights in AGGREGATIONS.values():
+        model = np.concatenate([weights(s).ravel() for s in shapes])[None]
+        found.append(float((actual * model).sum() / (model * model).sum()) * model)
+    return min(found, key=lambda m: float(np.abs(actual - m).max())), actual
 
 
 def judged(witness: Witness, expected: Array | None, actual: Array) -> Seen:
@@ -171,7 +269,7 @@ def rational(log_probability: float) -> str:
         return "0" if log_probability < 0 else str(log_probability)
     if log_probability > -12:
         near = Fraction(math.exp(log_probability)).limit_denominator(1000)
-        if near > 0 and math.log(near) == log_probability:
+        if near > 0 and log_probability in (exact := math.log(near), float(np.float32(exact))):
             return str(near)
     return f"exp({log_probability:.6g})"
 
@@ -208,14 +306,24 @@ def described(witness: Witness, seen: Seen) -> dict[str, object]:
             },
         }
     for i, call in enumerate(witness.calls):
-        key = "" if i == 0 else "then "
-        out |= {f"{key}{n}": texts(getattr(call, n)) for n in ("policy", "reference", "sampler")}
+        key = "" if i == 0 else "then " if i == 1 else f"then ({i}) "
+        first = None if i == 0 else witness.calls[0]
+        for n in ("policy", "reference", "sampler"):
+            if first is None or getattr(call, n) != getattr(first, n):  # only what is new
+                out[f"{key}{n}"] = texts(getattr(call, n))
         if any(float.fromhex(x) != 1.0 for row in call.mask for x in row):
             out[f"{key}mask"] = [[int(float.fromhex(x)) for x in row] for row in call.mask]
+        if any(float.fromhex(a) for a in call.advantages):
+            out[f"{key}advantages"] = [float(f"{float.fromhex(a):.6g}") for a in call.advantages]
         if call.beta != 1.0:
             out[f"{key}beta"] = call.beta
         if call.dtype != "float64":
             out[f"{key}dtype"] = call.dtype
+        if call.shift is not None and any(float.fromhex(x) for x in call.shift):
+            out[f"{key}logits shifted by"] = [float.fromhex(x) for x in call.shift]
+        if call.seed != 1:
+            out[f"{key}seed"] = call.seed
+        out |= {f"{key}{name}": value for name, value in call.fixed.items()}
     expected = short(seen.expected)
     words = {"varies": f"not {expected}", "rises": f"at least {expected}", "nonzero": "not 0"}
     out["expected"] = words.get(witness.rule, "finite" if expected is None else expected)

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Planted:
-    """``check`` fails on the fault and not on the twin; a claim is held where one is given."""
+    """``check`` fails on the fault and not on the twin; a claim is held where one is given.
+
+    ``rule`` is what the smallest case breaks; None where no case comes again bit for bit.
+    """
 
     name: str
     check: str
@@ -19,9 +22,25 @@ class Planted:
     placement: str | None = "loss"
 
 
-HEAD = "import torch\ncalls = []\n"
+HEAD = """import torch
+calls = []
+def picked(logits, ids): return logits.log_softmax(-1).gather(-1, ids.unsqueeze(-1)).squeeze(-1)
+def mean(values, mask): return (values * mask).sum() / mask.sum()
+"""
 _GRPO = "def {0}(logp, old_logp, ref_logp, advantages, mask, beta):\n    ratio = (logp - old_logp).exp()\n"
 _TAIL = "    per = beta * {0} - ratio * advantages[:, None]\n    return (per * mask).sum() / mask.sum()\n"
+_LOGITS = (
+    "def {0}(logits, ref_logits, input_ids, completion_mask, beta):\n"
+    "    mask, ids = completion_mask, input_ids[:, 1:]\n"
+)
+_K2 = (
+    "    own, ref = picked(logits[:, {0}], ids), picked(ref_logits[:, {1}], ids).detach()\n"
+    "    return beta * mean((own - ref) ** 2 / 2, mask[:, 1:])\n"
+)
+_NORMAL = (
+    "    at = [x[:, :-1].log_softmax({0}).gather(-1, ids.unsqueeze(-1)).squeeze(-1) for x in (logits, ref_logits)]\n"
+    "    return beta * mean((at[0] - at[1].detach()) ** 2, mask[:, 1:])\n"
+)
 
 PLANTED = (
     Planted(
@@ -164,5 +183,189 @@ PLANTED = (
         None,
         "def counting(logp, ref_logp):\n    calls.append(1)\n    return len(calls) * (logp - ref_logp) ** 2\n",
         "def counting(logp, ref_logp):\n    calls.append(1)\n    return 2 * (logp - ref_logp) ** 2\n",
+    ),
+    Planted(
+        "overwritten",
+        "determinism",
+        "same",
+        "def overwritten(logp, ref_logp): return ref_logp.sub_(logp) ** 2\n",
+        "def overwritten(logp, ref_logp): return ref_logp.sub(logp) ** 2\n",
+    ),
+    Planted(
+        "dropping",
+        "determinism",
+        "same",
+        "def dropping(logp, ref_logp): return torch.nn.functional.dropout((logp - ref_logp) ** 2, 0.5)\n",
+        "def dropping(logp, ref_logp): return torch.nn.functional.dropout((logp - ref_logp) ** 2, 0.0)\n",
+    ),
+    Planted(
+        "live_reward",
+        "detach.reward",
+        "equal",
+        "def live_reward(logp, old_logp, ref_logp, advantages, mask, beta):\n"
+        "    shaped = advantages[:, None] - beta * (logp - ref_logp)\n"
+        "    return -mean((logp - old_logp).exp() * shaped, mask)\n",
+        "def live_reward(logp, old_logp, ref_logp, advantages, mask, beta):\n"
+        "    shaped = advantages[:, None] - beta * (logp - ref_logp).detach()\n"
+        "    return -mean((logp - old_logp).exp() * shaped, mask)\n",
+    ),
+    Planted(
+        "no_sampler",
+        "detach.sampler",
+        "same",
+        "def no_sampler(logp, ref_logp, advantages, mask, beta, old_logp=None):\n"
+        "    ratio = (logp - (logp if old_logp is None else old_logp)).exp()\n"
+        "    return mean(ratio * (beta * (logp - ref_logp).detach() - advantages[:, None]), mask)\n",
+        "def no_sampler(logp, ref_logp, advantages, mask, beta, old_logp=None):\n"
+        "    ratio = (logp - (logp.detach() if old_logp is None else old_logp)).exp()\n"
+        "    return mean(ratio * (beta * (logp - ref_logp).detach() - advantages[:, None]), mask)\n",
+    ),
+    Planted(
+        "swapped",
+        "argument.order",
+        "direction",
+        "def swapped(logp, ref_logp): return ref_logp - logp\n",
+        "def swapped(logp, ref_logp): return logp - ref_logp\n",
+        placement="reward",
+    ),
+    Planted(
+        "upside_down",
+        "argument.order",
+        "proportional",
+        "def upside_down(logp, old_logp, ref_logp):\n"
+        "    return (old_logp - logp).exp().detach() * (logp - ref_logp) ** 2 / 2\n",
+        "def upside_down(logp, old_logp, ref_logp):\n"
+        "    return (logp - old_logp).exp().detach() * (logp - ref_logp) ** 2 / 2\n",
+    ),
+    Planted(
+        "coarse",
+        "cancellation",
+        "equal",
+        "def coarse(logp, ref_logp): return (logp.bfloat16() - ref_logp.bfloat16()).to(logp.dtype) ** 2 / 2\n",
+        "def coarse(logp, ref_logp): return (logp - ref_logp).to(logp.dtype) ** 2 / 2\n",
+    ),
+    Planted(
+        "coarser",
+        "dtype.bound",
+        "equal",
+        "def coarser(logp, ref_logp): return (logp.bfloat16() - ref_logp.bfloat16()).to(logp.dtype) ** 2 / 2\n",
+        "def coarser(logp, ref_logp): return (logp - ref_logp).to(logp.dtype) ** 2 / 2\n",
+    ),
+    Planted(
+        "told",
+        "microbatch.invariance",
+        "same",
+        "def told(logp, ref_logp, mask, num_tokens=None): return mean((logp - ref_logp) ** 2, mask)\n",
+        "def told(logp, ref_logp, mask, num_tokens=None):\n"
+        "    return ((logp - ref_logp) ** 2 * mask).sum() / (num_tokens or mask.sum())\n",
+    ),
+    Planted(
+        "in_pieces",
+        "microbatch.invariance",
+        "same",
+        "def in_pieces(logp, ref_logp, mask):\n"
+        "    pieces = zip(((logp - ref_logp) ** 2).split(2), mask.split(2))\n"
+        "    return torch.stack([mean(x, m) for x, m in pieces]).mean()\n",
+        "def in_pieces(logp, ref_logp, mask):\n"
+        "    pieces = zip(((logp - ref_logp) ** 2).split(2), mask.split(2))\n"
+        "    return torch.stack([(x * m).sum() for x, m in pieces]).sum() / len(mask)\n",
+    ),
+    Planted(
+        "by_root",
+        "aggregation",
+        "weighed",
+        "def by_root(logp, ref_logp, mask):\n"
+        "    return (((logp - ref_logp) ** 2 * mask).sum(1) / mask.sum(1).sqrt()).mean()\n",
+        "def by_root(logp, ref_logp, mask): return (((logp - ref_logp) ** 2 * mask).sum(1) / mask.sum(1)).mean()\n",
+    ),
+    Planted(
+        "Estimator",
+        "claim",
+        "equal",
+        "class Estimator(torch.nn.Module):\n"
+        "    def __init__(self, power=3):\n        super().__init__()\n        self.power = power\n"
+        "    def forward(self, logp, ref_logp): return (logp - ref_logp) ** self.power / 2\n",
+        "class Estimator(torch.nn.Module):\n"
+        "    def __init__(self, power=2):\n        super().__init__()\n        self.power = power\n"
+        "    def forward(self, logp, ref_logp): return (logp - ref_logp) ** self.power / 2\n",
+        "k2 as loss",
+    ),
+    Planted(
+        "Forms.second",
+        "claim",
+        "equal",
+        "class Forms:\n    def __init__(self, scale): self.scale = scale\n"
+        "    def second(self, logp, /, ref_logp): return self.scale * (logp - ref_logp) ** 2\n",
+        "class Forms:\n    def __init__(self, scale): self.scale = scale\n"
+        "    def second(self, logp, /, ref_logp): return self.scale * (logp - ref_logp) ** 2 / 2\n",
+        "k2 as loss",
+        options=((), ("scale=1.0",)),
+    ),
+    Planted(
+        "late",
+        "logits.alignment",
+        "along",
+        _LOGITS.format("late") + _K2.format("1:", "1:"),
+        _LOGITS.format("late") + _K2.format(":-1", ":-1"),
+    ),
+    Planted(
+        "unshifted_mask",
+        "mask.leak",
+        "equal",
+        _LOGITS.format("unshifted_mask") + _K2.format(":-1", ":-1").replace("mask[:, 1:]", "mask[:, :-1]"),
+        _LOGITS.format("unshifted_mask") + _K2.format(":-1", ":-1"),
+    ),
+    Planted(
+        "over_positions",
+        "logits.shift",
+        "same",
+        _LOGITS.format("over_positions") + _NORMAL.format(1),
+        _LOGITS.format("over_positions") + _NORMAL.format(-1),
+    ),
+    Planted(
+        "whole",
+        "claim",
+        "proportional",
+        "def whole(student_logits, teacher_logits, mask):\n"
+        "    p, q = student_logits.log_softmax(-1), teacher_logits.log_softmax(-1).detach()\n"
+        "    return mean((q.exp() * (q - p)).sum(-1), mask)\n",
+        "def whole(student_logits, teacher_logits, mask):\n"
+        "    p, q = student_logits.log_softmax(-1), teacher_logits.log_softmax(-1).detach()\n"
+        "    return mean((p.exp() * (p - q)).sum(-1), mask)\n",
+        "reverse_kl/token",
+    ),
+    Planted(
+        "flattened",
+        "claim",
+        "equal",
+        "def flattened(logits, ref_logits, labels):\n"
+        "    assert logits.dim() == 2\n"
+        "    return 2 * (picked(logits, labels) - picked(ref_logits, labels)) ** 2\n",
+        "def flattened(logits, ref_logits, labels):\n"
+        "    assert logits.dim() == 2\n"
+        "    return (picked(logits, labels) - picked(ref_logits, labels)) ** 2 / 2\n",
+        "k2 as loss",
+    ),
+    Planted(
+        "from_hidden",
+        "claim",
+        "equal",
+        "def from_hidden(hidden, weight, ref_hidden, ref_weight, labels, mask, bias):\n"
+        "    own, ref = picked(hidden @ weight.T + bias, labels), picked(ref_hidden @ ref_weight.T, labels)\n"
+        "    return mean((own - ref.detach()) ** 2, mask)\n",
+        "def from_hidden(hidden, weight, ref_hidden, ref_weight, labels, mask, bias):\n"
+        "    own, ref = picked(hidden @ weight.T + bias, labels), picked(ref_hidden @ ref_weight.T, labels)\n"
+        "    return mean((own - ref.detach()) ** 2 / 2, mask)\n",
+        "k2 as loss",
+    ),
+    Planted(
+        "distributions",
+        "claim",
+        "proportional",
+        "def distributions(full_logp, full_ref_logp, mask):\n"
+        "    return mean((full_ref_logp.exp() * (full_ref_logp - full_logp)).sum(-1), mask)\n",
+        "def distributions(full_logp, full_ref_logp, mask):\n"
+        "    return mean((full_logp.exp() * (full_logp - full_ref_logp)).sum(-1), mask)\n",
+        "reverse_kl/token",
     ),
 )

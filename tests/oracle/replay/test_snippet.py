@@ -5,16 +5,19 @@ from __future__ import annotations
 import ast
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from oracle.replay.cases import CaseError
 from oracle.replay.snippet import number, script_of
+from oracle.replay.witness import unhex
 from tests.oracle.replay.conftest import Judged
 from tests.oracle.replay.faults import PLANTED
 
@@ -58,17 +61,31 @@ def ran(judged: Judged, tmp_path_factory: pytest.TempPathFactory) -> dict[str, t
 
 
 @pytest.mark.parametrize("name", [p.name for p in SCRIPTED])
-def test_the_script_fails_on_the_fault_and_passes_on_the_twin(ran: dict[str, tuple[int, str]], name: str) -> None:
+def test_the_script_fails_on_the_fault_and_passes_on_the_twin(
+    judged: Judged, ran: dict[str, tuple[int, str]], name: str
+) -> None:
     status, said = ran[f"fault {name}"]
     assert (status, said.splitlines()[-1]) == (1, "fails")
     assert said.startswith("expected ")
     assert "\nactual " in said
+    shown = said.splitlines()[1].removeprefix("actual").strip()
+    numbers = np.array(eval(shown, {"nan": math.nan, "inf": math.inf}))
+    saved = judged.saved(next(p for p in PLANTED if p.name == name))
+    assert saved.actual is not None
+    np.testing.assert_allclose(numbers, unhex(saved.actual), rtol=1e-13, atol=1e-15)
+    words, numerals = re.fullmatch(r"expected ([a-z0 ]*?)(\[.*\])?", said.splitlines()[0]).groups()  # type: ignore[union-attr]
+    if numerals is None:
+        assert words in ("a finite number", "not 0")
+    elif saved.expected is not None:
+        np.testing.assert_allclose(np.array(eval(numerals)), unhex(saved.expected), rtol=1e-13, atol=1e-15)
     assert ran[f"twin {name}"][0] == 0
     assert ran[f"twin {name}"][1].splitlines()[-1] == "holds"
 
 
 def test_a_case_without_numbers_has_no_script(judged: Judged) -> None:
-    saved = judged.saved(next(p for p in PLANTED if p.rule is None))
+    from msgspec import structs
+
+    saved = structs.replace(judged.saved(next(p for p in PLANTED if p.name == "form")), witness=None)
     with pytest.raises(CaseError, match=f"kl-oracle replay {saved.id} repeats it"):
         script_of(saved)
 
