@@ -2,36 +2,55 @@
 
 from __future__ import annotations
 
-from . import (
+from .correct import losses, penalties, styles, weighted
+from .faults import (
     accumulation,
+    advantages,
     batches,
+    caps,
+    chance,
+    coefficients,
+    corrections,
     detaching,
+    directions,
     estimates,
     estimators,
     exchanges,
     formats,
     logits,
+    lost_references,
     masks,
     numerics,
-    objectives,
     padding_values,
     pipelines,
+    powers,
+    ratios,
     reductions,
-    styles,
+    rewards,
+    straight_through,
     weights,
 )
-from .correct import CORRECT as PLAIN
 from .record import Correct, Expect, FoundBy, Objective, Pair
 
 PAIRS: tuple[Pair, ...] = (
-    *objectives.PAIRS,
+    *directions.PAIRS,
+    *powers.PAIRS,
+    *lost_references.PAIRS,
+    *straight_through.PAIRS,
+    *rewards.PAIRS,
     *weights.PAIRS,
+    *ratios.PAIRS,
+    *advantages.PAIRS,
     *masks.PAIRS,
     *batches.PAIRS,
     *numerics.PAIRS,
     *estimators.PAIRS,
     *pipelines.PAIRS,
     *reductions.PAIRS,
+    *coefficients.PAIRS,
+    *corrections.PAIRS,
+    *chance.PAIRS,
+    *caps.PAIRS,
     *exchanges.PAIRS,
     *detaching.PAIRS,
     *padding_values.PAIRS,
@@ -41,6 +60,6 @@ PAIRS: tuple[Pair, ...] = (
     *logits.PAIRS,
 )
 
-CORRECT: tuple[Correct, ...] = (*PLAIN, *styles.CORRECT)
+CORRECT: tuple[Correct, ...] = (*penalties.CORRECT, *losses.CORRECT, *weighted.CORRECT, *styles.CORRECT)
 
 __all__ = ["CORRECT", "PAIRS", "Correct", "Expect", "FoundBy", "Objective", "Pair"]

@@ -84,69 +84,46 @@ class Expect:
 
 
 @dataclass(frozen=True)
+class Correct:
+    """A subject without a fault: no check may accuse it."""
+
+    subject: Subject
+    on: Expect
+    off: Expect
+    claim: str | None = None
+    placement: Placement = "loss"
+    tail: Tail = "finite"
+    note: str = ""
+    called: str = ""
+    """Its name in the catalogue, where that is not the subject's own."""
+
+    @property
+    def name(self) -> str:
+        """What the catalogue calls it."""
+        return self.called or str(getattr(self.subject, "__name__", self.subject))
+
+    def with_fault(
+        self, fault: Subject, found_by: FoundBy, on: Expect, off: Expect, note: str = "", called: str = ""
+    ) -> Pair:
+        """The pair of this twin and the same subject with a fault, named after it."""
+        return Pair(called or str(getattr(fault, "__name__", fault)), fault, self, found_by, on, off, note)
+
+
+@dataclass(frozen=True)
 class Pair:
-    """A subject with one fault, and the same subject without it.
+    """A subject with one fault, and its twin: the same subject without it, at the same placement.
 
     ``found_by`` is the check that must fail on the fault; ``"objective"`` says that the fault shows
-    as another objective, level or scale than the twin's.
+    as another objective, level or scale than the twin's. ``on`` and ``off`` are those of the fault.
     """
 
     name: str
     fault: Subject
-    twin: Subject
+    twin: Correct
     found_by: FoundBy
-    fault_on: Expect
-    fault_off: Expect
-    twin_on: Expect
-    twin_off: Expect
-    twin_claim: str | None = None
-    placement: Placement = "loss"
-    twin_tail: Tail = "finite"
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Correct:
-    """A subject without a fault: no check may accuse it."""
-
-    name: str
-    subject: Subject
     on: Expect
     off: Expect
-    claim: str | None = None
-    placement: Placement = "loss"
-    tail: Tail = "finite"
     note: str = ""
-
-
-@dataclass(frozen=True)
-class Twin:
-    """A correct subject that several faults are planted in."""
-
-    subject: Subject
-    on: Expect
-    off: Expect
-    claim: str | None = None
-    placement: Placement = "loss"
-    tail: Tail = "finite"
-
-    def with_fault(self, fault: Subject, found_by: FoundBy, on: Expect, off: Expect, note: str = "") -> Pair:
-        """The pair of this twin and the same subject with a fault, named after it."""
-        name = str(getattr(fault, "__name__", fault))
-        return Pair(
-            name,
-            fault,
-            self.subject,
-            found_by,
-            on,
-            off,
-            self.on,
-            self.off,
-            self.claim,
-            self.placement,
-            self.tail,
-            note,
-        )
 
 
 ZERO = Expect("zero")

@@ -25,13 +25,8 @@ _TOLERANCE = 1e-4
 def subjects() -> tuple[list[Pair], list[Correct]]:
     """All mutants, and all that is correct: the twins, each once, and the losses without a fault."""
     correct: dict[tuple[int, Placement], Correct] = {}
-    for c in CORRECT:
+    for c in (*CORRECT, *(p.twin for p in PAIRS)):
         correct.setdefault((id(c.subject), c.placement), c)
-    for p in PAIRS:
-        name = str(getattr(p.twin, "__name__", p.name))
-        correct.setdefault(
-            (id(p.twin), p.placement), Correct(name, p.twin, p.twin_on, p.twin_off, placement=p.placement)
-        )
     return list(PAIRS), list(correct.values())
 
 
@@ -79,12 +74,12 @@ def judged(name: str, subject: Subject, placement: Placement) -> Verdict:
 def of_mutant(pair: Pair) -> Row:
     """A mutant is killed if the check that must find it fails, or its objective is told from its twin's."""
     try:
-        verdict = judged(pair.name, pair.fault, pair.placement)
+        verdict = judged(pair.name, pair.fault, pair.twin.placement)
     except OracleError as error:
         return Row(name=pair.name, kind="mutant", found_by=pair.found_by, wrong=[str(error)])
-    wrong = misnamed(verdict, pair.fault_on, pair.fault_off)
+    wrong = misnamed(verdict, pair.on, pair.off)
     if pair.found_by == "objective":
-        if agrees(verdict.on_policy, pair.twin_on) and agrees(verdict.off_policy, pair.twin_off):
+        if agrees(verdict.on_policy, pair.twin.on) and agrees(verdict.off_policy, pair.twin.off):
             wrong.append("survives: it is called what its correct twin is")
     elif not finds(verdict, pair.found_by):
         wrong.append(f"survives: {pair.found_by} does not fail")

@@ -8,7 +8,20 @@ from oracle.case import Options
 from oracle.claims import parse_claim
 from oracle.judge import judge_binding
 from oracle.records import Verdict
-from oracle.selftest import batches, correct, masks, numerics, objectives, weights
+from oracle.selftest.correct import losses, penalties, weighted
+from oracle.selftest.faults import (
+    advantages,
+    batches,
+    directions,
+    lost_references,
+    masks,
+    numerics,
+    powers,
+    ratios,
+    rewards,
+    straight_through,
+    weights,
+)
 from oracle.selftest.record import Correct, Expect, Pair, Subject
 from oracle.selftest.run import agrees
 from oracle.subject.binding import bind
@@ -16,8 +29,12 @@ from oracle.subject.target import Target
 from tests.oracle.judging import accused, failed, unknown_theorems, verdict
 
 # the rest of the catalogue is judged in a sample here (tests/oracle/selftest), and in full by `kl-oracle selftest`
-PAIRS = [p for m in (objectives, weights, masks, batches, numerics) for p in m.PAIRS]
-CORRECT = correct.CORRECT
+_FAMILIES = (
+    directions, powers, lost_references, straight_through, rewards, weights, ratios, advantages, masks, batches,
+    numerics,
+)  # fmt: skip
+PAIRS = [p for m in _FAMILIES for p in m.PAIRS]
+CORRECT = [c for m in (penalties, losses, weighted) for c in m.CORRECT]
 
 
 def holds(v: Verdict, on: Expect, off: Expect) -> None:
@@ -30,18 +47,18 @@ def holds(v: Verdict, on: Expect, off: Expect) -> None:
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda p: p.name)
 def test_fault_is_found(pair: Pair) -> None:
-    v = verdict(pair.fault, pair.placement)
-    holds(v, pair.fault_on, pair.fault_off)
+    v = verdict(pair.fault, pair.twin.placement)
+    holds(v, pair.on, pair.off)
     if pair.found_by == "objective":
-        assert (pair.fault_on, pair.fault_off) != (pair.twin_on, pair.twin_off)
+        assert (pair.on, pair.off) != (pair.twin.on, pair.twin.off)
     else:
         assert pair.found_by in failed(v)
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda p: p.name)
 def test_twin_is_cleared(pair: Pair) -> None:
-    v = verdict(pair.twin, pair.placement)
-    holds(v, pair.twin_on, pair.twin_off)
+    v = verdict(pair.twin.subject, pair.twin.placement)
+    holds(v, pair.twin.on, pair.twin.off)
     assert not accused(v)
 
 
@@ -60,16 +77,16 @@ def outcomes(function: Subject, claim: str, placement: str) -> set[str]:
     return {v.outcome for v in found}
 
 
-@pytest.mark.parametrize("pair", [p for p in PAIRS if p.twin_claim], ids=lambda p: p.name)
+@pytest.mark.parametrize("pair", [p for p in PAIRS if p.twin.claim], ids=lambda p: p.name)
 def test_claim_holds_on_the_twin(pair: Pair) -> None:
-    assert pair.twin_claim is not None
-    assert outcomes(pair.twin, pair.twin_claim, pair.placement) == {"conforms"}
+    assert pair.twin.claim is not None
+    assert outcomes(pair.twin.subject, pair.twin.claim, pair.twin.placement) == {"conforms"}
 
 
-@pytest.mark.parametrize("pair", [p for p in PAIRS if p.twin_claim and p.found_by == "objective"], ids=lambda p: p.name)
+@pytest.mark.parametrize("pair", [p for p in PAIRS if p.twin.claim and p.found_by == "objective"], ids=lambda p: p.name)
 def test_claim_fails_on_the_fault(pair: Pair) -> None:
-    assert pair.twin_claim is not None
-    assert outcomes(pair.fault, pair.twin_claim, pair.placement) == {"violates"}
+    assert pair.twin.claim is not None
+    assert outcomes(pair.fault, pair.twin.claim, pair.twin.placement) == {"violates"}
 
 
 @pytest.mark.parametrize("subject", [c for c in CORRECT if c.claim], ids=lambda c: c.name)

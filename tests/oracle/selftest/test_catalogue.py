@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from oracle.checks import CHECKS
-from oracle.selftest import (
+from oracle.selftest.catalogue import CORRECT, PAIRS
+from oracle.selftest.correct import styles
+from oracle.selftest.faults import (
     accumulation,
+    caps,
+    chance,
+    coefficients,
+    corrections,
     detaching,
     estimates,
     estimators,
@@ -18,9 +25,7 @@ from oracle.selftest import (
     padding_values,
     pipelines,
     reductions,
-    styles,
 )
-from oracle.selftest.catalogue import CORRECT, PAIRS
 from oracle.selftest.record import Correct, Expect, Pair, Placement, Subject
 from oracle.selftest.run import of_correct, of_mutant, subjects
 from oracle.subject.binding import bind
@@ -34,7 +39,8 @@ _SCALES = (1.0, 1 / 2, _ANSWERS, _ANSWERS / (_ANSWERS - 1))
 """What scale 1 is by definition: sums over answers, means over two tokens, a sum over the batch, and a baseline of the
 others where the batch holds every answer."""
 _FAMILIES = (
-    estimators, pipelines, reductions, exchanges, detaching, padding_values, accumulation, formats, estimates, logits,
+    estimators, pipelines, reductions, coefficients, corrections, chance, caps, exchanges, detaching, padding_values,
+    accumulation, formats, estimates, logits,
 )  # fmt: skip
 NEW = [p for m in _FAMILIES for p in m.PAIRS]
 _UNDEFINED = ("determinism", "logits.shift")
@@ -53,7 +59,7 @@ def test_it_is_as_large_as_it_says() -> None:
 def test_every_mutant_has_something_that_finds_it() -> None:
     for p in PAIRS:
         if p.found_by == "objective":
-            assert (p.fault_on, p.fault_off) != (p.twin_on, p.twin_off), p.name
+            assert (p.on, p.off) != (p.twin.on, p.twin.off), p.name
         else:
             assert p.found_by in CHECKS, p.name
 
@@ -79,7 +85,7 @@ def by_definition(subject: Subject, placement: Placement, on: Expect, off: Expec
 
 @pytest.mark.parametrize("pair", [p for p in NEW if p.found_by not in _UNDEFINED], ids=lambda p: p.name)
 def test_mutants_are_what_they_are_called(pair: Pair) -> None:
-    assert not by_definition(pair.fault, pair.placement, pair.fault_on, pair.fault_off)
+    assert not by_definition(pair.fault, pair.twin.placement, pair.on, pair.off)
 
 
 @pytest.mark.parametrize("correct", [*subjects()[1]], ids=lambda c: c.name)
@@ -101,7 +107,7 @@ def test_correct_losses_are_cleared(correct: Correct) -> None:
 def test_a_fault_that_is_called_correct_is_an_accusation_and_a_twin_called_faulty_survives() -> None:
     pair = estimators.PAIRS[7]
     assert pair.name == "bits_for_nats"
-    as_correct = Correct(pair.name, pair.fault, pair.twin_on, pair.twin_off)
+    as_correct = replace(pair.twin, subject=pair.fault)
     assert "due ('reverse_kl', 'token', 1.0)" in of_correct(as_correct).wrong[0]
-    turned = Pair("twin", pair.twin, pair.twin, "objective", pair.fault_on, pair.fault_off, pair.twin_on, pair.twin_off)
+    turned = replace(pair, fault=pair.twin.subject)
     assert any("survives" in text for text in of_mutant(turned).wrong)

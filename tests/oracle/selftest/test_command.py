@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import jsonschema
 import pytest
@@ -11,8 +12,8 @@ from click.testing import CliRunner
 from oracle.schemas import schemas
 from oracle.selftest import run
 from oracle.selftest.cli import selftest
-from oracle.selftest.estimators import K2, PAIRS
-from oracle.selftest.record import Correct, Pair
+from oracle.selftest.faults.estimators import K2, PAIRS
+from oracle.selftest.record import Pair
 
 
 @pytest.fixture
@@ -32,8 +33,8 @@ def test_all_found_and_nobody_accused(small: Pair) -> None:
 
 
 def test_a_survivor_and_an_accusation_are_said(small: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    survivor = Pair("no_fault", K2.subject, K2.subject, "sign", K2.on, K2.off, K2.on, K2.off)
-    accused = Correct("a_fault", small.fault, K2.on, K2.off)
+    survivor = K2.with_fault(K2.subject, "sign", K2.on, K2.off, called="no_fault")
+    accused = replace(K2, subject=small.fault, called="a_fault")
     monkeypatch.setattr(run, "PAIRS", (survivor,))
     monkeypatch.setattr(run, "CORRECT", (accused,))
     result = CliRunner().invoke(selftest, ["--jobs", "1", "--format", "json"])

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .record import UNNAMED, Pair, forward_kl, reverse_kl
+from ..record import UNNAMED, Correct, Pair, forward_kl, reverse_kl
 
 
 def _selected(logits: Tensor, ids: Tensor) -> Tensor:
@@ -95,49 +95,16 @@ def logits_less_their_normaliser(
 
 
 PAIRS: tuple[Pair, ...] = (
-    Pair(
-        "tokens_not_shifted",
-        tokens_not_shifted,
-        tokens_shifted,
-        "logits.alignment",
-        UNNAMED,
-        UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "k2 as loss",
+    Correct(tokens_shifted, reverse_kl(), UNNAMED, "k2 as loss").with_fault(
+        tokens_not_shifted, "logits.alignment", UNNAMED, UNNAMED
     ),
-    Pair(
-        "cross_entropy_a_step_late",
-        cross_entropy_a_step_late,
-        cross_entropy_in_step,
-        "logits.alignment",
-        UNNAMED,
-        UNNAMED,
-        forward_kl(),
-        UNNAMED,
-        "k3 as loss",
-        twin_tail="overflow",
+    Correct(cross_entropy_in_step, forward_kl(), UNNAMED, "k3 as loss", tail="overflow").with_fault(
+        cross_entropy_a_step_late, "logits.alignment", UNNAMED, UNNAMED
     ),
-    Pair(
-        "log_softmax_over_positions",
-        log_softmax_over_positions,
-        log_softmax_over_tokens,
-        "logits.shift",
-        UNNAMED,
-        UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "k2 as loss",
+    Correct(log_softmax_over_tokens, reverse_kl(), UNNAMED, "k2 as loss").with_fault(
+        log_softmax_over_positions, "logits.shift", UNNAMED, UNNAMED
     ),
-    Pair(
-        "logits_for_log_probabilities",
-        logits_for_log_probabilities,
-        logits_less_their_normaliser,
-        "logits.shift",
-        UNNAMED,
-        UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "k2 as loss",
+    Correct(logits_less_their_normaliser, reverse_kl(), UNNAMED, "k2 as loss").with_fault(
+        logits_for_log_probabilities, "logits.shift", UNNAMED, UNNAMED
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .record import UNNAMED, Pair, forward_kl, reverse_kl
+from ..record import UNNAMED, Correct, Pair, forward_kl, reverse_kl
 
 
 def ratio_in_bfloat16(logprobs: Tensor, ref_logprobs: Tensor) -> Tensor:
@@ -55,39 +55,13 @@ def product_outside_autocast(logp: Tensor, ref_logp: Tensor, mask: Tensor, beta:
 
 
 PAIRS: tuple[Pair, ...] = (
-    Pair(
-        "ratio_in_bfloat16",
-        ratio_in_bfloat16,
-        ratio_in_its_own_format,
-        "dtype.bound",
-        forward_kl(scale=None),
-        UNNAMED,
-        forward_kl(),
-        UNNAMED,
-        "k3 as loss",
-        twin_tail="overflow",
+    Correct(ratio_in_its_own_format, forward_kl(), UNNAMED, "k3 as loss", tail="overflow").with_fault(
+        ratio_in_bfloat16, "dtype.bound", forward_kl(scale=None), UNNAMED
     ),
-    Pair(
-        "reference_cached_in_half",
-        reference_cached_in_half,
-        reference_cached_in_float,
-        "dtype.bound",
-        reverse_kl(scale=None),
-        reverse_kl(scale=None),
-        reverse_kl(),
-        reverse_kl(),
-        "reverse_kl/token off-policy",
+    Correct(reference_cached_in_float, reverse_kl(), reverse_kl(), "reverse_kl/token off-policy").with_fault(
+        reference_cached_in_half, "dtype.bound", reverse_kl(scale=None), reverse_kl(scale=None)
     ),
-    Pair(
-        "product_under_autocast",
-        product_under_autocast,
-        product_outside_autocast,
-        "dtype.bound",
-        reverse_kl(),
-        UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "k2 as loss",
-        note="autocast leaves float64 alone",
+    Correct(product_outside_autocast, reverse_kl(), UNNAMED, "k2 as loss").with_fault(
+        product_under_autocast, "dtype.bound", reverse_kl(), UNNAMED, "autocast leaves float64 alone"
     ),
 )

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from .record import UNNAMED, Pair, chi2_half, reverse_kl
+from ..record import UNNAMED, Correct, Pair, chi2_half, reverse_kl
 
 
 def _straight_through(path: Tensor, value: Tensor) -> Tensor:
@@ -112,84 +112,29 @@ def k1_alone_in_reward(scores: Tensor, logp: Tensor, ref_logp: Tensor, beta: flo
 
 
 PAIRS: tuple[Pair, ...] = (
-    Pair(
-        "value_of_inverted_k3",
+    Correct(value_of_k3, reverse_kl(), UNNAMED, "reverse_kl/token on-policy").with_fault(
         value_of_inverted_k3,
-        value_of_k3,
         "value.bias",
         reverse_kl(),
         UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "reverse_kl/token on-policy",
-        note="its mean is chi2(policy||reference) - KL(policy||reference)",
+        "its mean is chi2(policy||reference) - KL(policy||reference)",
     ),
-    Pair(
-        "value_in_bits",
-        value_in_bits,
-        value_in_nats,
-        "value.bias",
-        reverse_kl(),
-        UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "reverse_kl/token on-policy",
+    Correct(value_in_nats, reverse_kl(), UNNAMED, "reverse_kl/token on-policy").with_fault(
+        value_in_bits, "value.bias", reverse_kl(), UNNAMED
     ),
-    Pair(
-        "value_never_negative",
-        value_never_negative,
-        value_of_either_sign,
-        "value.bias",
-        reverse_kl(),
-        UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "reverse_kl/token on-policy",
+    Correct(value_of_either_sign, reverse_kl(), UNNAMED, "reverse_kl/token on-policy").with_fault(
+        value_never_negative, "value.bias", reverse_kl(), UNNAMED
     ),
-    Pair(
-        "weight_on_the_policy_gradient_alone",
-        weight_on_the_policy_gradient_alone,
-        weight_on_both_terms,
-        "expected_gradient.off_policy",
-        reverse_kl(),
-        UNNAMED,
-        reverse_kl(),
-        reverse_kl(),
-        "reverse_kl/token off-policy",
+    Correct(weight_on_both_terms, reverse_kl(), reverse_kl(), "reverse_kl/token off-policy").with_fault(
+        weight_on_the_policy_gradient_alone, "expected_gradient.off_policy", reverse_kl(), UNNAMED
     ),
-    Pair(
-        "score_of_stale_tokens",
-        score_of_stale_tokens,
-        score_of_weighed_tokens,
-        "expected_gradient.off_policy",
-        reverse_kl(),
-        UNNAMED,
-        reverse_kl(),
-        reverse_kl(),
-        "reverse_kl/token off-policy",
+    Correct(score_of_weighed_tokens, reverse_kl(), reverse_kl(), "reverse_kl/token off-policy").with_fault(
+        score_of_stale_tokens, "expected_gradient.off_policy", reverse_kl(), UNNAMED
     ),
-    Pair(
-        "ratio_less_one_in_reward",
-        ratio_less_one_in_reward,
-        log_ratio_in_reward,
-        "expected_gradient.sequence",
-        chi2_half(),
-        UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "k1 in reward",
-        placement="reward",
+    Correct(log_ratio_in_reward, reverse_kl(), UNNAMED, "k1 in reward", placement="reward").with_fault(
+        ratio_less_one_in_reward, "expected_gradient.sequence", chi2_half(), UNNAMED
     ),
-    Pair(
-        "mean_of_k1_and_k3_in_reward",
-        mean_of_k1_and_k3_in_reward,
-        k1_alone_in_reward,
-        "expected_gradient.sequence",
-        UNNAMED,
-        UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "k1 in reward",
-        placement="reward",
+    Correct(k1_alone_in_reward, reverse_kl(), UNNAMED, "k1 in reward", placement="reward").with_fault(
+        mean_of_k1_and_k3_in_reward, "expected_gradient.sequence", UNNAMED, UNNAMED
     ),
 )

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .record import (
+from ..record import (
     UNNAMED,
     ZERO,
+    Correct,
     Pair,
-    Twin,
     chi2_reference_half,
     forward_kl,
     hellinger_squared,
@@ -29,8 +29,8 @@ def k3(logp: Tensor, ref_logp: Tensor) -> Tensor:
     return torch.expm1(ref_logp - logp) - (ref_logp - logp)
 
 
-K2 = Twin(k2, reverse_kl(), UNNAMED, "k2 as loss")
-K3 = Twin(k3, forward_kl(), UNNAMED, "k3 as loss", tail="overflow")
+K2 = Correct(k2, reverse_kl(), UNNAMED, "k2 as loss")
+K3 = Correct(k3, forward_kl(), UNNAMED, "k3 as loss", tail="overflow")
 
 
 # --- faults of k3 ---------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .record import UNNAMED, Pair, forward_kl, reverse_kl
+from ..record import UNNAMED, Correct, Pair, forward_kl, reverse_kl
 
 
 def nan_of_answers_swallowed(logp: Tensor, ref_logp: Tensor, mask: Tensor, beta: float) -> Tensor:
@@ -58,38 +58,13 @@ def batch_skipped_when_tokens_are_not_finite(
 
 
 PAIRS: tuple[Pair, ...] = (
-    Pair(
-        "nan_of_answers_swallowed",
-        nan_of_answers_swallowed,
-        padding_filled_before,
-        "mask.nonfinite",
-        forward_kl(),
-        UNNAMED,
-        forward_kl(),
-        UNNAMED,
-        "k3 as loss",
-        twin_tail="overflow",
+    Correct(padding_filled_before, forward_kl(), UNNAMED, "k3 as loss", tail="overflow").with_fault(
+        nan_of_answers_swallowed, "mask.nonfinite", forward_kl(), UNNAMED
     ),
-    Pair(
-        "finite_rows_alone",
-        finite_rows_alone,
-        finite_rows_of_real_tokens,
-        "mask.nonfinite",
-        reverse_kl(),
-        UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "k2 as loss",
+    Correct(finite_rows_of_real_tokens, reverse_kl(), UNNAMED, "k2 as loss").with_fault(
+        finite_rows_alone, "mask.nonfinite", reverse_kl(), UNNAMED
     ),
-    Pair(
-        "batch_skipped_when_not_finite",
-        batch_skipped_when_not_finite,
-        batch_skipped_when_tokens_are_not_finite,
-        "mask.nonfinite",
-        reverse_kl(),
-        reverse_kl(),
-        reverse_kl(),
-        reverse_kl(),
-        "reverse_kl/token off-policy",
-    ),
+    Correct(
+        batch_skipped_when_tokens_are_not_finite, reverse_kl(), reverse_kl(), "reverse_kl/token off-policy"
+    ).with_fault(batch_skipped_when_not_finite, "mask.nonfinite", reverse_kl(), reverse_kl()),
 )

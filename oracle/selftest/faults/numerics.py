@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from .record import UNNAMED, Pair, forward_kl, reverse_kl
+from ..record import UNNAMED, Correct, Pair, forward_kl, reverse_kl
 
 
 def _masked_mean(x: Tensor, mask: Tensor) -> Tensor:
@@ -134,110 +134,43 @@ def float_penalty(logprobs: Tensor, ref_logprobs: Tensor) -> Tensor:
 
 
 PAIRS: tuple[Pair, ...] = (
-    Pair(
-        "clamped_k3_value",
+    Correct(clamped_k3_value_straight_through, reverse_kl(), UNNAMED, "reverse_kl/token on-policy").with_fault(
         clamped_k3_value,
-        clamped_k3_value_straight_through,
         "clamp.dead_gradient",
         forward_kl(),
         UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "reverse_kl/token on-policy",
-        note="dead where log(reference/policy) > 2.61, and beyond 20 either way",
+        "dead where log(reference/policy) > 2.61, and beyond 20 either way",
     ),
-    Pair(
-        "clamped_k2_value",
-        clamped_k2_value,
-        clamped_k2_shown_only,
-        "clamp.dead_gradient",
-        reverse_kl(),
-        UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "k2 as loss",
-        note="dead where |L| > sqrt(20)",
+    Correct(clamped_k2_shown_only, reverse_kl(), UNNAMED, "k2 as loss").with_fault(
+        clamped_k2_value, "clamp.dead_gradient", reverse_kl(), UNNAMED, "dead where |L| > sqrt(20)"
     ),
-    Pair(
-        "clamped_log_ratio",
+    Correct(clamped_coefficient, reverse_kl(), UNNAMED, "reverse_kl/token on-policy").with_fault(
         clamped_log_ratio,
-        clamped_coefficient,
         "clamp.dead_gradient",
         reverse_kl(),
         UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "reverse_kl/token on-policy",
-        note="dead where |L| > 2; the twin's force is bounded there, not gone",
+        "dead where |L| > 2; the twin's force is bounded there, not gone",
     ),
-    Pair(
-        "minimum_with_cap",
-        minimum_with_cap,
-        linear_beyond_cap,
-        "clamp.dead_gradient",
-        reverse_kl(),
-        UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "k2 as loss",
-        note="dead where |L| > sqrt(6)",
+    Correct(linear_beyond_cap, reverse_kl(), UNNAMED, "k2 as loss").with_fault(
+        minimum_with_cap, "clamp.dead_gradient", reverse_kl(), UNNAMED, "dead where |L| > sqrt(6)"
     ),
-    Pair(
-        "exp_before_clamp",
-        exp_before_clamp,
-        clamp_before_exp,
-        "tail.finite",
-        forward_kl(),
-        UNNAMED,
-        forward_kl(),
-        UNNAMED,
-        "k3 as loss",
-        note="float32: NaN where log(reference/policy) > 88.7",
+    Correct(clamp_before_exp, forward_kl(), UNNAMED, "k3 as loss").with_fault(
+        exp_before_clamp, "tail.finite", forward_kl(), UNNAMED, "float32: NaN where log(reference/policy) > 88.7"
     ),
-    Pair(
-        "where_around_overflow",
-        where_around_overflow,
-        where_twice,
-        "tail.finite",
-        forward_kl(),
-        UNNAMED,
-        forward_kl(),
-        UNNAMED,
-        "k3 as loss",
-        note="float32: NaN where log(reference/policy) > 88.7",
+    Correct(where_twice, forward_kl(), UNNAMED, "k3 as loss").with_fault(
+        where_around_overflow, "tail.finite", forward_kl(), UNNAMED, "float32: NaN where log(reference/policy) > 88.7"
     ),
-    Pair(
-        "through_probabilities",
+    Correct(through_log_probabilities, reverse_kl(), UNNAMED, "k2 as loss").with_fault(
         through_probabilities,
-        through_log_probabilities,
         "tail.finite",
         reverse_kl(),
         UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "k2 as loss",
-        note="float32: not finite where a log-probability is below -88 or so",
+        "float32: not finite where a log-probability is below -88 or so",
     ),
-    Pair(
-        "bfloat16_before_subtraction",
-        bfloat16_before_subtraction,
-        float32_before_subtraction,
-        "cancellation",
-        reverse_kl(scale=None),
-        UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "k2 as loss",
+    Correct(float32_before_subtraction, reverse_kl(), UNNAMED, "k2 as loss").with_fault(
+        bfloat16_before_subtraction, "cancellation", reverse_kl(scale=None), UNNAMED
     ),
-    Pair(
-        "half_penalty",
-        half_penalty,
-        float_penalty,
-        "cancellation",
-        reverse_kl(scale=None),
-        UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "k2 as loss",
+    Correct(float_penalty, reverse_kl(), UNNAMED, "k2 as loss").with_fault(
+        half_penalty, "cancellation", reverse_kl(scale=None), UNNAMED
     ),
 )

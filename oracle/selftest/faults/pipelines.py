@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .record import UNNAMED, ZERO, Pair, Twin, forward_kl, reverse_kl
+from ..record import UNNAMED, ZERO, Correct, Pair, forward_kl, reverse_kl
 
 
 def _column(advantages: Tensor) -> Tensor:
@@ -24,7 +24,7 @@ def k1_in_reward(logp: Tensor, ref_logp: Tensor) -> Tensor:
     return logp - ref_logp
 
 
-K1 = Twin(k1_in_reward, reverse_kl(), UNNAMED, "k1 in reward", placement="reward")
+K1 = Correct(k1_in_reward, reverse_kl(), UNNAMED, "k1 in reward", placement="reward")
 
 
 def absolute_value_in_reward(logp: Tensor, ref_logp: Tensor) -> Tensor:
@@ -77,7 +77,7 @@ def advantage_less_kl(
     return _mean(-ratio * a, mask)
 
 
-SURROGATE = Twin(advantage_less_kl, reverse_kl(), reverse_kl(), "reverse_kl/token off-policy")
+SURROGATE = Correct(advantage_less_kl, reverse_kl(), reverse_kl(), "reverse_kl/token off-policy")
 
 
 def advantage_plus_kl(
@@ -172,7 +172,7 @@ def returns_to_go(logp: Tensor, ref_logp: Tensor, advantages: Tensor, mask: Tens
     return -((togo + _column(advantages)) * logp * mask).sum(-1).mean()
 
 
-RETURNS = Twin(returns_to_go, reverse_kl("sequence"), UNNAMED, "reverse_kl/sequence on-policy")
+RETURNS = Correct(returns_to_go, reverse_kl("sequence"), UNNAMED, "reverse_kl/sequence on-policy")
 
 
 def returns_so_far(logp: Tensor, ref_logp: Tensor, advantages: Tensor, mask: Tensor, beta: float) -> Tensor:
@@ -224,7 +224,7 @@ def k3_loss(logp: Tensor, ref_logp: Tensor, mask: Tensor, beta: float) -> Tensor
     return beta * _mean(torch.expm1(d) - d, mask)
 
 
-K3 = Twin(k3_loss, forward_kl(), UNNAMED, "k3 as loss", tail="overflow")
+K3 = Correct(k3_loss, forward_kl(), UNNAMED, "k3 as loss", tail="overflow")
 
 
 def through_numpy(logp: Tensor, ref_logp: Tensor, mask: Tensor, beta: float) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .record import UNNAMED, ZERO, Pair, reverse_kl
+from ..record import UNNAMED, ZERO, Correct, Pair, reverse_kl
 
 
 def _log_ratio(p: Tensor, q: Tensor) -> Tensor:
@@ -88,49 +88,16 @@ def truncated_weight(logp: Tensor, rollout_logp: Tensor, ref_logp: Tensor, mask:
 
 
 PAIRS: tuple[Pair, ...] = (
-    Pair(
-        "rewards_less_exchanged_kl",
-        rewards_less_exchanged_kl,
-        rewards_less_kl,
-        "argument.order",
-        reverse_kl(scale=-1.0),
-        UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "k1 in reward",
-        placement="reward",
+    Correct(rewards_less_kl, reverse_kl(), UNNAMED, "k1 in reward", placement="reward").with_fault(
+        rewards_less_exchanged_kl, "argument.order", reverse_kl(scale=-1.0), UNNAMED
     ),
-    Pair(
-        "surrogate_of_exchanged_kl",
-        surrogate_of_exchanged_kl,
-        surrogate_of_kl,
-        "argument.order",
-        reverse_kl(scale=-1.0),
-        reverse_kl(scale=-1.0),
-        reverse_kl(),
-        reverse_kl(),
-        "reverse_kl/token off-policy",
+    Correct(surrogate_of_kl, reverse_kl(), reverse_kl(), "reverse_kl/token off-policy").with_fault(
+        surrogate_of_exchanged_kl, "argument.order", reverse_kl(scale=-1.0), reverse_kl(scale=-1.0)
     ),
-    Pair(
-        "pull_on_the_reference",
-        pull_on_the_reference,
-        pull_on_the_policy,
-        "argument.order",
-        ZERO,
-        ZERO,
-        reverse_kl(),
-        UNNAMED,
-        "k2 as loss",
+    Correct(pull_on_the_policy, reverse_kl(), UNNAMED, "k2 as loss").with_fault(
+        pull_on_the_reference, "argument.order", ZERO, ZERO
     ),
-    Pair(
-        "truncated_weight_exchanged",
-        truncated_weight_exchanged,
-        truncated_weight,
-        "argument.order",
-        reverse_kl(),
-        UNNAMED,
-        reverse_kl(),
-        reverse_kl(),
-        "reverse_kl/token off-policy",
+    Correct(truncated_weight, reverse_kl(), reverse_kl(), "reverse_kl/token off-policy").with_fault(
+        truncated_weight_exchanged, "argument.order", reverse_kl(), UNNAMED
     ),
 )

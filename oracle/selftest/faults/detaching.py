@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .record import UNNAMED, ZERO, Pair, forward_kl, reverse_kl
+from ..record import UNNAMED, ZERO, Correct, Pair, forward_kl, reverse_kl
 
 
 def _column(advantages: Tensor) -> Tensor:
@@ -174,74 +174,32 @@ def answer_ratio_to_a_constant(
 
 
 PAIRS: tuple[Pair, ...] = (
-    Pair(
-        "policy_detached_in_grpo",
-        policy_detached_in_grpo,
-        reference_detached_in_grpo,
-        "detach.reference",
-        ZERO,
-        ZERO,
-        forward_kl(),
-        UNNAMED,
-        "k3 as loss",
-        twin_tail="overflow",
+    Correct(reference_detached_in_grpo, forward_kl(), UNNAMED, "k3 as loss", tail="overflow").with_fault(
+        policy_detached_in_grpo, "detach.reference", ZERO, ZERO
     ),
-    Pair(
-        "handwritten_gradient_of_the_reference",
-        handwritten_gradient_of_the_reference,
-        handwritten_gradient_of_the_policy,
-        "detach.reference",
-        ZERO,
-        ZERO,
-        forward_kl(),
-        UNNAMED,
-        "k3 as loss",
-        twin_tail="overflow",
+    Correct(handwritten_gradient_of_the_policy, forward_kl(), UNNAMED, "k3 as loss", tail="overflow").with_fault(
+        handwritten_gradient_of_the_reference, "detach.reference", ZERO, ZERO
     ),
-    Pair(
-        "first_of_the_stack_frozen",
-        first_of_the_stack_frozen,
-        second_of_the_stack_frozen,
-        "detach.reference",
-        ZERO,
-        ZERO,
-        reverse_kl(),
-        UNNAMED,
-        "k2 as loss",
+    Correct(second_of_the_stack_frozen, reverse_kl(), UNNAMED, "k2 as loss").with_fault(
+        first_of_the_stack_frozen, "detach.reference", ZERO, ZERO
     ),
-    Pair(
-        "live_stand_in_for_the_sampler",
+    Correct(detached_stand_in_for_the_sampler, reverse_kl(), reverse_kl(), "reverse_kl/token off-policy").with_fault(
         live_stand_in_for_the_sampler,
-        detached_stand_in_for_the_sampler,
         "detach.sampler",
         reverse_kl(),
         reverse_kl(),
-        reverse_kl(),
-        reverse_kl(),
-        "reverse_kl/token off-policy",
-        note="with a sampler it is right; without one nothing is learned",
+        "with a sampler it is right; without one nothing is learned",
     ),
-    Pair(
-        "policy_detached_in_the_ratio",
-        policy_detached_in_the_ratio,
-        sampler_detached_in_the_ratio,
-        "detach.sampler",
-        ZERO,
-        ZERO,
-        reverse_kl(),
-        reverse_kl(),
-        "reverse_kl/token off-policy",
+    Correct(sampler_detached_in_the_ratio, reverse_kl(), reverse_kl(), "reverse_kl/token off-policy").with_fault(
+        policy_detached_in_the_ratio, "detach.sampler", ZERO, ZERO
     ),
-    Pair(
-        "answer_ratio_to_itself",
+    Correct(
+        answer_ratio_to_a_constant, reverse_kl("sequence"), reverse_kl("sequence"), "reverse_kl/sequence off-policy"
+    ).with_fault(
         answer_ratio_to_itself,
-        answer_ratio_to_a_constant,
         "detach.sampler",
         reverse_kl("sequence"),
         reverse_kl("sequence"),
-        reverse_kl("sequence"),
-        reverse_kl("sequence"),
-        "reverse_kl/sequence off-policy",
-        note="with a sampler it is right; without one nothing is learned",
+        "with a sampler it is right; without one nothing is learned",
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .record import UNNAMED, ZERO, Pair, forward_kl, reverse_kl
+from ..record import UNNAMED, ZERO, Correct, Pair, forward_kl, reverse_kl
 
 
 def _column(advantages: Tensor) -> Tensor:
@@ -168,111 +168,48 @@ def beta_unnormalised(logp: Tensor, ref_logp: Tensor, advantages: Tensor, mask: 
 
 
 PAIRS: tuple[Pair, ...] = (
-    Pair(
-        "centred_log_ratio",
+    Correct(uncentred_log_ratio, reverse_kl(), UNNAMED, "k2 as loss").with_fault(
         centred_log_ratio,
-        uncentred_log_ratio,
         "batch.coupling",
         reverse_kl(),
         UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "k2 as loss",
-        note="over a batch that holds every sequence the centre is a baseline; a real batch of n"
-        " loses 1/n of the gradient",
+        "over a batch that holds every sequence the centre is a baseline; a real batch of n loses 1/n of the gradient",
     ),
-    Pair(
-        "divided_by_batch_max",
-        divided_by_batch_max,
-        undivided,
-        "batch.coupling",
-        reverse_kl(scale=None),
-        UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "k2 as loss",
+    Correct(undivided, reverse_kl(), UNNAMED, "k2 as loss").with_fault(
+        divided_by_batch_max, "batch.coupling", reverse_kl(scale=None), UNNAMED
     ),
-    Pair(
-        "whitened_penalty",
-        whitened_penalty,
-        raw_penalty,
-        "batch.coupling",
-        reverse_kl(scale=None),
-        reverse_kl(scale=None),
-        reverse_kl(),
-        reverse_kl(),
-        "reverse_kl/token off-policy",
+    Correct(raw_penalty, reverse_kl(), reverse_kl(), "reverse_kl/token off-policy").with_fault(
+        whitened_penalty, "batch.coupling", reverse_kl(scale=None), reverse_kl(scale=None)
     ),
-    Pair(
-        "reference_of_another_row",
-        reference_of_another_row,
-        reference_of_this_row,
-        "batch.coupling",
-        UNNAMED,
-        UNNAMED,
-        forward_kl(),
-        UNNAMED,
-        "k3 as loss",
-        twin_tail="overflow",
+    Correct(reference_of_this_row, forward_kl(), UNNAMED, "k3 as loss", tail="overflow").with_fault(
+        reference_of_another_row, "batch.coupling", UNNAMED, UNNAMED
     ),
-    Pair(
-        "self_normalised_weight",
+    Correct(plain_weight, reverse_kl(), reverse_kl(), "reverse_kl/token off-policy").with_fault(
         self_normalised_weight,
-        plain_weight,
         "batch.coupling",
         reverse_kl(),
         reverse_kl(),
-        reverse_kl(),
-        reverse_kl(),
-        "reverse_kl/token off-policy",
-        note="over a batch that holds every sequence the weights have mean 1",
+        "over a batch that holds every sequence the weights have mean 1",
     ),
-    Pair(
-        "beta_squared",
-        beta_squared,
-        beta_once,
-        "beta.linearity",
-        reverse_kl(),
-        UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "k2 as loss",
+    Correct(beta_once, reverse_kl(), UNNAMED, "k2 as loss").with_fault(
+        beta_squared, "beta.linearity", reverse_kl(), UNNAMED
     ),
-    Pair(
-        "beta_ignored",
+    Correct(beta_heeded, reverse_kl(), UNNAMED, "k2 as loss").with_fault(
         beta_ignored,
-        beta_heeded,
         "beta.linearity",
         ZERO,
         ZERO,
-        reverse_kl(),
-        UNNAMED,
-        "k2 as loss",
-        note="gradient(beta) - gradient(0) is 0, although the loss holds a KL term",
+        "gradient(beta) - gradient(0) is 0, although the loss holds a KL term",
     ),
-    Pair(
-        "beta_as_a_switch",
-        beta_as_a_switch,
-        beta_as_strength,
-        "beta.linearity",
-        forward_kl(scale=0.05),
-        UNNAMED,
-        forward_kl(),
-        UNNAMED,
-        "k3 as loss",
-        twin_tail="overflow",
+    Correct(beta_as_strength, forward_kl(), UNNAMED, "k3 as loss", tail="overflow").with_fault(
+        beta_as_a_switch, "beta.linearity", forward_kl(scale=0.05), UNNAMED
     ),
-    Pair(
-        "beta_normalised",
+    Correct(beta_unnormalised, reverse_kl(), UNNAMED, "k2 as loss").with_fault(
         beta_normalised,
-        beta_unnormalised,
         "beta.linearity",
         reverse_kl(scale=0.5),
         UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "k2 as loss",
-        note="with zero advantages; with others gradient(beta) - gradient(0) holds the policy gradient"
+        "with zero advantages; with others gradient(beta) - gradient(0) holds the policy gradient"
         " too, and no objective fits",
     ),
 )

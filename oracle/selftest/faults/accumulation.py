@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .record import UNNAMED, Pair, forward_kl, reverse_kl
+from ..record import UNNAMED, Correct, Pair, forward_kl, reverse_kl
 
 
 def _k3(logp: Tensor, ref_logp: Tensor) -> Tensor:
@@ -95,39 +95,17 @@ def own_micro_batches_added(
 
 
 PAIRS: tuple[Pair, ...] = (
-    Pair(
-        "kl_deaf_to_the_count",
-        kl_deaf_to_the_count,
-        kl_told_the_count,
-        "microbatch.invariance",
-        forward_kl(),
-        UNNAMED,
-        forward_kl(),
-        UNNAMED,
-        "k3 as loss",
-        twin_tail="overflow",
+    Correct(kl_told_the_count, forward_kl(), UNNAMED, "k3 as loss", tail="overflow").with_fault(
+        kl_deaf_to_the_count, "microbatch.invariance", forward_kl(), UNNAMED
     ),
-    Pair(
-        "divided_by_tokens_and_by_steps",
-        divided_by_tokens_and_by_steps,
-        divided_by_tokens_or_by_steps,
-        "microbatch.invariance",
-        reverse_kl(),
-        UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "k2 as loss",
+    Correct(divided_by_tokens_or_by_steps, reverse_kl(), UNNAMED, "k2 as loss").with_fault(
+        divided_by_tokens_and_by_steps, "microbatch.invariance", reverse_kl(), UNNAMED
     ),
-    Pair(
-        "own_micro_batches_averaged",
+    Correct(own_micro_batches_added, reverse_kl(), reverse_kl(), "reverse_kl/token off-policy").with_fault(
         own_micro_batches_averaged,
-        own_micro_batches_added,
         "microbatch.invariance",
         reverse_kl(),
         reverse_kl(),
-        reverse_kl(),
-        reverse_kl(),
-        "reverse_kl/token off-policy",
-        note="halves of one size in one batch of full masks: there it is a token-mean",
+        "halves of one size in one batch of full masks: there it is a token-mean",
     ),
 )

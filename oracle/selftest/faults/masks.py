@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .record import UNNAMED, ZERO, Pair, forward_kl, reverse_kl
+from ..record import UNNAMED, ZERO, Correct, Pair, forward_kl, reverse_kl
 
 
 def _column(advantages: Tensor) -> Tensor:
@@ -167,122 +167,34 @@ def view_written(logp: Tensor, ref_logp: Tensor) -> Tensor:
 
 
 PAIRS: tuple[Pair, ...] = (
-    Pair(
-        "sum_over_everything",
-        sum_over_everything,
-        sum_over_mask,
-        "mask.leak",
-        reverse_kl(),
-        UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "k2 as loss",
+    Correct(sum_over_mask, reverse_kl(), UNNAMED, "k2 as loss").with_fault(
+        sum_over_everything, "mask.leak", reverse_kl(), UNNAMED
     ),
-    Pair(
-        "inverted_mask",
-        inverted_mask,
-        upright_mask,
-        "mask.leak",
-        ZERO,
-        ZERO,
-        forward_kl(),
-        UNNAMED,
-        "k3 as loss",
-        note="zero on full masks",
-        twin_tail="overflow",
+    Correct(upright_mask, forward_kl(), UNNAMED, "k3 as loss", tail="overflow").with_fault(
+        inverted_mask, "mask.leak", ZERO, ZERO, "zero on full masks"
     ),
-    Pair(
-        "sequence_sum_leaks",
-        sequence_sum_leaks,
-        sequence_sum,
-        "mask.leak",
-        reverse_kl("sequence"),
-        UNNAMED,
-        reverse_kl("sequence"),
-        UNNAMED,
-        "reverse_kl/sequence on-policy",
+    Correct(sequence_sum, reverse_kl("sequence"), UNNAMED, "reverse_kl/sequence on-policy").with_fault(
+        sequence_sum_leaks, "mask.leak", reverse_kl("sequence"), UNNAMED
     ),
-    Pair(
-        "ratio_leaks",
-        ratio_leaks,
-        ratio_masked,
-        "mask.leak",
-        reverse_kl("sequence"),
-        reverse_kl("sequence"),
-        reverse_kl("sequence"),
-        reverse_kl("sequence"),
-        "reverse_kl/sequence off-policy",
-        twin_tail="overflow",
+    Correct(
+        ratio_masked, reverse_kl("sequence"), reverse_kl("sequence"), "reverse_kl/sequence off-policy", tail="overflow"
+    ).with_fault(ratio_leaks, "mask.leak", reverse_kl("sequence"), reverse_kl("sequence")),
+    Correct(aligned_mask, reverse_kl(), UNNAMED, "k2 as loss").with_fault(
+        rolled_mask, "mask.leak", reverse_kl(), UNNAMED
     ),
-    Pair(
-        "rolled_mask",
-        rolled_mask,
-        aligned_mask,
-        "mask.leak",
-        reverse_kl(),
-        UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "k2 as loss",
+    Correct(mean_over_mask, forward_kl(), UNNAMED, "k3 as loss", tail="overflow").with_fault(
+        mean_after_mask, "padding.invariance", forward_kl(), UNNAMED
     ),
-    Pair(
-        "mean_after_mask",
-        mean_after_mask,
-        mean_over_mask,
-        "padding.invariance",
-        forward_kl(),
-        UNNAMED,
-        forward_kl(),
-        UNNAMED,
-        "k3 as loss",
-        twin_tail="overflow",
+    Correct(divided_by_length, reverse_kl(), UNNAMED, "k2 as loss").with_fault(
+        divided_by_width, "padding.invariance", reverse_kl(), UNNAMED
     ),
-    Pair(
-        "divided_by_width",
-        divided_by_width,
-        divided_by_length,
-        "padding.invariance",
-        reverse_kl(),
-        UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "k2 as loss",
+    Correct(aligned_reference, reverse_kl(), UNNAMED, "k2 as loss").with_fault(
+        rolled_reference, "objective", UNNAMED, UNNAMED, "at horizon 1 there is nothing to roll"
     ),
-    Pair(
-        "rolled_reference",
-        rolled_reference,
-        aligned_reference,
-        "objective",
-        UNNAMED,
-        UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "k2 as loss",
-        note="at horizon 1 there is nothing to roll",
+    Correct(reference_on_spot, forward_kl(), UNNAMED, "k3 as loss", tail="overflow").with_fault(
+        reference_off_by_one, "objective", UNNAMED, UNNAMED, "at horizon 1 the reference is lost altogether"
     ),
-    Pair(
-        "reference_off_by_one",
-        reference_off_by_one,
-        reference_on_spot,
-        "objective",
-        UNNAMED,
-        UNNAMED,
-        forward_kl(),
-        UNNAMED,
-        "k3 as loss",
-        note="at horizon 1 the reference is lost altogether",
-        twin_tail="overflow",
-    ),
-    Pair(
-        "view_written_one_off",
-        view_written_one_off,
-        view_written,
-        "objective",
-        UNNAMED,
-        UNNAMED,
-        reverse_kl(),
-        UNNAMED,
-        "k2 as loss",
-        note="at horizon 1 there is nothing to shift",
+    Correct(view_written, reverse_kl(), UNNAMED, "k2 as loss").with_fault(
+        view_written_one_off, "objective", UNNAMED, UNNAMED, "at horizon 1 there is nothing to shift"
     ),
 )

@@ -1,0 +1,1 @@
+"""Losses and penalties without a fault, in the styles of different libraries and hands."""
