@@ -78,3 +78,13 @@ def test_a_step_too_large_is_a_warning_where_the_gradient_is_moderate() -> None:
     assert low == pytest.approx(math.log(torch.finfo(torch.float32).max), abs=0.01)
     assert not more
     assert ask("tail.finite", by_itself).outcome == "pass"
+
+
+def live_weight_on_k3(logp: Tensor, old_logp: Tensor, ref_logp: Tensor) -> Tensor:
+    d = ref_logp - logp
+    return (logp - old_logp).exp() * (d.exp() - 1 - d)
+
+
+def test_terms_that_cancel_are_no_step_too_large() -> None:
+    """rho (exp(-L) - 1 + L) + rho (1 - exp(-L)) is rho L: beyond float32's digits from L = -17 on, not from -88.7."""
+    assert ask("tail.finite", live_weight_on_k3).outcome == "pass"
