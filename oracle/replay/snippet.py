@@ -107,7 +107,7 @@ def _load(target: Target) -> str:
             call="instance" if function.method in ("forward", "__call__") else f"instance.{function.method}",
         )
     if found is None or getattr(found, "_torchdynamo_orig_callable", found) != function:
-        raise CaseError(f"{target.name} is made by kl-oracle from what stands there; replay the case instead")
+        raise CaseError(f"{target.name} is taken from its file, which cannot be imported here; replay the case instead")
     return f"{head}function = {module}.{name}"
 
 

@@ -368,4 +368,13 @@ PLANTED = (
         "    return mean((full_logp.exp() * (full_logp - full_ref_logp)).sum(-1), mask)\n",
         "reverse_kl/token",
     ),
+    Planted(
+        "from_ratio",
+        "claim",
+        "equal",
+        "def from_ratio(log_ratio, importance_weight): return importance_weight.detach() * log_ratio**2\n",
+        "def from_ratio(log_ratio, importance_weight): return importance_weight.detach() * log_ratio**2 / 2\n",
+        "k2 as loss, weight detached",
+        options=(("log_ratio=log_ratio",), ()),
+    ),
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,30 @@ def test_mistakes_are_said_in_a_line(judged: Judged, tmp_path: Path, monkeypatch
     result = run("replay", case)
     assert result.exit_code == 2
     assert "there is no 'form' in it" in result.stderr
+
+
+def test_code_that_cannot_be_imported_is_replayed_and_has_no_script(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KL_ORACLE_HOME", raising=False)
+    Path("needy.py").write_text(
+        "import not_installed_here\nimport torch\ndef k(logp, ref_logp): return (logp - ref_logp) ** 2\n"
+    )
+    assert run("check", "needy.py:k", "--claim", "k2 as loss", "--max-examples", "1").exit_code == 1
+    (case,) = known(home())
+    assert "bit for bit" in run("replay", case).stdout
+    result = run("replay", case, "--snippet")
+    assert result.exit_code == 2
+    assert "cannot be imported here" in result.stderr
+
+
+def test_drawn_numbers_come_again_in_another_process(judged: Judged) -> None:
+    case = str(judged.finding(next(p for p in PLANTED if p.name == "dropping")).id)
+    start = "from oracle.cli import main; main()"
+    args = [sys.executable, "-c", start, "replay", case, "--cases", str(judged.cases), "--format", "json"]
+    done = subprocess.run(args, capture_output=True, text=True, check=False, cwd=judged.faults)
+    assert json.loads(done.stdout)["result"] == "reproduced"
 
 
 def test_a_broken_case_is_said_to_be(tmp_path: Path) -> None:
