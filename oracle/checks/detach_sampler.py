@@ -26,33 +26,44 @@ from oracle.subject.subject import Subject
     theorems=("k3-loss.differentiated",),
 )
 def detach_sampler(case: Case) -> Answer:
-    """The whole gradient with drawn advantages, the sampler given and left out (where its parameter may be None)."""
+    """The whole gradient with drawn advantages, the sampler given and left out (where its parameter may be None).
+
+    Beside it the gradient without the KL term: a KL term of its own may hide that the policy gradient is lost.
+    """
     if case.placement == "reward":
         return skipped("a penalty in reward carries no gradient of its own")
     if not case.subject.hears_sampler:
         return skipped("no parameter plays the sampler")
     batch = _with_advantages(case.mild_batch, case.options.seed)
-    flow = flows(case.subject, case.placement, batch, kl_alone=False)
-    if flow.policy <= case.noise < flow.sampler:
-        return Answer(
-            "fail",
-            f"gradient reaches the sampler (largest at a token {flow.sampler:.3g}) and none the policy",
-            "tested",
-            {"policy": 0.0, "sampler": flow.sampler},
-            theorems=(),
-        )
+    whole, rest = (flows(case.subject, case.placement, b, kl_alone=False) for b in (batch, batch.with_beta(0.0)))
+    for what, flow in (("gradient", whole), ("without the KL term gradient", rest)):
+        if flow.policy <= case.noise < flow.sampler:
+            return Answer(
+                "fail",
+                f"{what} reaches the sampler (largest at a token {flow.sampler:.3g}) and none the policy",
+                "tested",
+                {"policy": 0.0, "sampler": flow.sampler},
+                theorems=(),
+            )
     alone = _without_sampler(case.subject)
     if alone is None:
-        if flow.policy <= case.noise:
+        if whole.policy <= case.noise:
             return skipped("no gradient reaches the policy or the sampler")
         return passed("the weight's gradient is the policy's; the sampler is always given")
     home = replace(batch, sampler=batch.policy)
     try:
         given, left = (once(s, case.placement, home).coefficient for s in (case.subject, alone))
         given_kl, left_kl = (kl_part(s, case.placement, home).coefficient for s in (case.subject, alone))
+        given_rest, left_rest = (
+            once(s, case.placement, home.with_beta(0.0)).coefficient for s in (case.subject, alone)
+        )
     except SubjectError:
         return skipped("it does not run without a sampler")
-    for what, one, two in (("gradient", given, left), ("KL part's gradient", given_kl, left_kl)):
+    for what, one, two in (
+        ("gradient", given, left),
+        ("KL part's gradient", given_kl, left_kl),
+        ("gradient without the KL term", given_rest, left_rest),
+    ):
         size = float(one.abs().max())
         if size > case.noise and not float(two.abs().max()) > 1e-9 * size:
             return Answer(

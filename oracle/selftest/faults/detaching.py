@@ -150,6 +150,40 @@ def sampler_detached_in_the_ratio(
     return torch.einsum("bt,bt->", per_token, action_mask) / action_mask.sum(), log_ratio.mean()
 
 
+def live_stand_in_in_grpo(
+    per_token_logps: Tensor,
+    ref_per_token_logps: Tensor,
+    advantages: Tensor,
+    completion_mask: Tensor,
+    beta: float = 0.04,
+    old_per_token_logps: Tensor | None = None,
+) -> Tensor:
+    if old_per_token_logps is None:
+        old_per_token_logps = per_token_logps  # fault: the ratio is a constant, and the KL term alone is learned
+    ratio = torch.exp(per_token_logps - old_per_token_logps)
+    delta = ref_per_token_logps - per_token_logps
+    clipped = torch.clamp(ratio, 0.8, 1.2) * _column(advantages)
+    loss = beta * (torch.exp(delta) - delta - 1) - torch.min(ratio * _column(advantages), clipped)
+    return ((loss * completion_mask).sum(-1) / completion_mask.sum(-1)).mean()
+
+
+def detached_stand_in_in_grpo(
+    per_token_logps: Tensor,
+    ref_per_token_logps: Tensor,
+    advantages: Tensor,
+    completion_mask: Tensor,
+    beta: float = 0.04,
+    old_per_token_logps: Tensor | None = None,
+) -> Tensor:
+    if old_per_token_logps is None:
+        old_per_token_logps = per_token_logps.detach()
+    ratio = torch.exp(per_token_logps - old_per_token_logps)
+    delta = ref_per_token_logps - per_token_logps
+    clipped = torch.clamp(ratio, 0.8, 1.2) * _column(advantages)
+    loss = beta * (torch.exp(delta) - delta - 1) - torch.min(ratio * _column(advantages), clipped)
+    return ((loss * completion_mask).sum(-1) / completion_mask.sum(-1)).mean()
+
+
 def _of_answers(logp: Tensor, sampling_logp: Tensor, penalised: Tensor, mask: Tensor) -> Tensor:
     ratio = ((logp - sampling_logp) * mask).sum(-1).exp()
     return -(ratio * penalised).mean()
@@ -201,5 +235,12 @@ PAIRS: tuple[Pair, ...] = (
         reverse_kl("sequence"),
         reverse_kl("sequence"),
         "with a sampler it is right; without one nothing is learned",
+    ),
+    Correct(detached_stand_in_in_grpo, forward_kl(), UNNAMED, "k3 as loss", tail="overflow").with_fault(
+        live_stand_in_in_grpo,
+        "detach.sampler",
+        forward_kl(),
+        UNNAMED,
+        "the KL term is as it should be; without a sampler the policy gradient is 0",
     ),
 )

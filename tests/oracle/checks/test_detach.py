@@ -87,14 +87,48 @@ def detached_stand_in(
     return -((logp - old).exp() * head * mask).sum() / mask.sum()
 
 
-@pytest.mark.parametrize("fault", [ratio_of_a_detached_policy, live_stand_in], ids=lambda f: f.__name__)
+def detached_ratio_beside_a_kl_term(
+    logp: Tensor, old_logp: Tensor, ref_logp: Tensor, advantages: Tensor, mask: Tensor, beta: float
+) -> Tensor:
+    ratio = (logp.detach() - old_logp).exp()  # fault: the KL term alone is learned
+    return ((beta * (logp - ref_logp).square() / 2 - ratio * advantages[:, None]) * mask).sum() / mask.sum()
+
+
+def live_stand_in_beside_a_kl_term(
+    logp: Tensor, ref_logp: Tensor, advantages: Tensor, mask: Tensor, beta: float, old_logp: Tensor | None = None
+) -> Tensor:
+    ratio = (logp - (logp if old_logp is None else old_logp)).exp()  # fault: the KL term alone is learned
+    return ((beta * (logp - ref_logp).square() / 2 - ratio * advantages[:, None]) * mask).sum() / mask.sum()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ratio_of_a_detached_policy,
+        live_stand_in,
+        detached_ratio_beside_a_kl_term,
+        live_stand_in_beside_a_kl_term,
+    ],
+    ids=lambda f: f.__name__,
+)
 def test_a_weight_without_gradient(fault: Loss) -> None:
     found = ask("detach.sampler", fault)
     assert (found.outcome, found.severity) == ("fail", "error")
     assert found.counterexample is not None
 
 
-@pytest.mark.parametrize("twin", [detached_stand_in, left_to_the_caller], ids=lambda f: f.__name__)
+def detached_stand_in_beside_a_kl_term(
+    logp: Tensor, ref_logp: Tensor, advantages: Tensor, mask: Tensor, beta: float, old_logp: Tensor | None = None
+) -> Tensor:
+    ratio = (logp - (logp.detach() if old_logp is None else old_logp)).exp()
+    return ((beta * (logp - ref_logp).square() / 2 - ratio * advantages[:, None]) * mask).sum() / mask.sum()
+
+
+@pytest.mark.parametrize(
+    "twin",
+    [detached_stand_in, left_to_the_caller, detached_stand_in_beside_a_kl_term],
+    ids=lambda f: f.__name__,
+)
 def test_a_weight_with_gradient(twin: Loss) -> None:
     assert verdict_of("detach.sampler", twin) == "pass"
 
