@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from torch import Tensor
 
-from oracle.probing.aggregation import aggregation_of
+from oracle.probing.aggregation import Aggregation, Shape, aggregation_of, weights
 from oracle.subject.binding import bind
 from oracle.subject.subject import open_subject
 from oracle.subject.target import Target
@@ -45,6 +47,10 @@ def fixed_length(logp: Tensor, ref_logp: Tensor, mask: Tensor, max_len: int = 64
     return (k3(logp, ref_logp) * mask).sum() / (logp.shape[0] * max_len)
 
 
+def fixed_number(logp: Tensor, ref_logp: Tensor, mask: Tensor, width: float = 2.5) -> Tensor:
+    return (k3(logp, ref_logp) * mask).sum(-1).div(width).mean()
+
+
 def whole_sum(logp: Tensor, ref_logp: Tensor, mask: Tensor) -> Tensor:
     return (k3(logp, ref_logp) * mask).sum()
 
@@ -67,6 +73,7 @@ def odd_weights(logp: Tensor, ref_logp: Tensor, mask: Tensor) -> Tensor:
         (seq_mean_token_sum, "seq-mean-token-sum", 1 / 3),
         (padded_width, "constant", 1 / 12),
         (fixed_length, "constant", 1 / (3 * 64)),
+        (fixed_number, "constant", 1 / (3 * 2.5)),
         (whole_sum, "sum", 1.0),
         (maskless_mean, "token-mean", 1 / 12),
     ],
@@ -85,3 +92,33 @@ def test_unusual_weights_are_not_named() -> None:
 
 def test_a_penalty_has_none() -> None:
     assert aggregation_of(open_subject(Target("f", k3, None), bind(k3))) is None
+
+
+@pytest.mark.parametrize(
+    ("found", "factor"),
+    [
+        (Aggregation("seq-mean-token-sum", per_sequence=False), 1 / 3),
+        (Aggregation(None, per_sequence=True), 1 / 3),
+        (Aggregation(None, per_sequence=False), 1.0),
+        (Aggregation("constant", 0.123456), 1 / (3 * 0.123456)),
+    ],
+)
+def test_the_weight_of_a_token(found: Aggregation, factor: float) -> None:
+    assert float(found.factor(3, 4)) == pytest.approx(factor, rel=1e-9)
+
+
+def test_weights_are_gradients_of_tokens_that_are_alike() -> None:
+    # k3's slope in log policy is 1 - exp(-L), at L = 0.3 and -0.3
+    up, down = 1 - math.exp(-0.3), 1 - math.exp(0.3)
+    subject = open_subject(Target("f", whole_sum, None), bind(whole_sum))
+    shape = Shape((2, 1), 3)
+    assert weights(subject, shape) == pytest.approx(np.array([[up, up, 0], [up, 0, 0]]))
+    assert weights(subject, shape, alternate=True) == pytest.approx(np.array([[up, up, 0], [down, 0, 0]]))
+    # of answers, the first token alone is off the reference, and it alone is told
+    answers = open_subject(Target("f", of_answers, None), bind(of_answers))
+    assert weights(answers, shape, first=True) == pytest.approx(np.array([[0.3], [0.3]]))
+    assert weights(answers, shape) == pytest.approx(np.array([[0.6, 0.6, 0], [0.3, 0, 0]]))
+
+
+def of_answers(logp: Tensor, ref_logp: Tensor, mask: Tensor) -> Tensor:
+    return ((logp - ref_logp) * mask).sum(-1).square().sum() / 2
