@@ -109,3 +109,14 @@ def test_no_formula_and_no_name_is_no_pass() -> None:
         return torch.tensor((logp - ref_logp).tolist(), dtype=logp.dtype)
 
     assert verdict_of(CHECK, k1) == "skip"
+
+
+def weight_in_16_bits(logp: Tensor, old_logp: Tensor, ref_logp: Tensor, mask: Tensor, beta: float) -> Tensor:
+    weight = torch.exp((logp - old_logp).half()).to(logp.dtype).detach()
+    return beta * (weight * (logp - ref_logp).square() * mask).sum() / (2 * mask.sum())
+
+
+def test_what_was_asked_at_the_sampler_alone_is_said() -> None:
+    # a cast to 16 bits leaves no formula, and the name says nothing of single tokens where the weight is not 1
+    assert "at policy = sampler alone" in ask(CHECK, weight_in_16_bits).message
+    assert "alone" not in ask(CHECK, live_weight).message

@@ -39,6 +39,9 @@ def shaped(logp, ref_logp, rewards, beta):
         ("k2 as loss, token-mean", "k2 as loss", False),
         ("k2 as loss, weight truncated at 2", "k2 as loss, weight detached", False),
         ("k2 as loss", "L^2/2 as loss", True),
+        # where |log rho| < .09 a weight cut at 2 is the weight itself
+        ("k2 as loss, weight truncated at 2", "reverse_kl/token on- and off-policy", False),
+        ("0.5*k2 as loss", "0.5 x reverse_kl", False),
     ],
 )
 def test_implication(one: str, two: str, back: bool) -> None:
@@ -57,6 +60,19 @@ def test_implication(one: str, two: str, back: bool) -> None:
         ("k2 as loss", "2 x reverse_kl", "scale 1 and the other 2"),
         ("reverse_kl/token", "reverse_kl/sequence", "token level"),
         ("-1 x reverse_kl", "reverse_kl", "ascended"),
+        ("k1 as loss", "reverse_kl", "on-policy one says zero and the other reverse_kl"),
+        ("1000*k2 as loss", "1000.05 x reverse_kl", None),
+        ("1000*k2 as loss", "1001 x reverse_kl", "scale 1000 and the other 1001"),
+        ("0.001*k2 as loss", "0.0011 x reverse_kl", "scale 0.001 and the other 0.0011"),
+        ("0.5 x reverse_kl", "reverse_kl", None),
+        # cut at 1.05 the weight is another in the mild regime: of what it descends nothing is proved
+        ("k2 as loss, weight truncated at 1.05", "forward_kl off-policy", None),
+        ("k2 as loss, weight truncated at 1.05", "reverse_kl", None),
+        # with the weight of the prefix the expectation is over the policy's prefixes, and not the sampler's
+        ("k2 as loss, weight prefix detached", "reverse_kl/token off-policy", "no objective with a name"),
+        ("k2 as loss, weight prefix detached", "reverse_kl/token on-policy", None),
+        # a geometric mean hears all tokens: that no objective fits is not proved
+        ("k2 as loss, weight geometric detached", "reverse_kl off-policy", None),
         ("k2 as loss, sum", "reverse_kl", None),
         ("k2 as loss, sum", "k2 as loss, token-mean", "one aggregation"),
         ("reverse_kl", "forward_kl off-policy", None),
