@@ -19,7 +19,7 @@ from oracle.errors import SubjectError
 from oracle.probing.expectation import coefficient
 from oracle.probing.signal import kl_part
 from oracle.reading.atoms import Unread
-from oracle.reading.field import at_point
+from oracle.reading.field import KlReading, at_point, read_kl
 from oracle.reading.reader import log_ratio, log_weight, point_of
 from oracle.reading.regimes import Regime
 from oracle.records import Nearest
@@ -90,11 +90,11 @@ def dtype_bound(case: Case) -> Answer:
 def exact_of(case: Case) -> tuple[Batch, Callable[[Batch], Exact | None] | None]:
     """The batch of the check, and what gives the exact values at any 2 x 2 tokens (None where nothing is known).
 
-    They come from the formula that was read, or from the objective that was named; a name holds for the policy that is
-    the sampler.
+    They come from the formula that was read, from that which casts to 16 bits would leave if they rounded nothing, or
+    from the objective that was named; a name holds for the policy that is the sampler.
     """
     home = mild(2, 2, seed=1 + case.options.seed)
-    exact: Callable[[Batch], Exact | None] | None = _by_formula(case)
+    exact: Callable[[Batch], Exact | None] | None = _by_formula(case, case.kl or _unrounded(case, home))
     if exact is None:
         home = replace(home, sampler=home.policy)
         exact = _by_name(case, home)
@@ -141,8 +141,14 @@ def _beyond(name: str, seen: Any, true: Exact, within: Any, u: float, eta: float
     )
 
 
-def _by_formula(case: Case) -> Any:
-    kl = case.kl
+def _unrounded(case: Case, home: Batch) -> KlReading | None:
+    try:
+        return read_kl(case.subject, case.placement, home, unrounded=True)
+    except Unread:
+        return None
+
+
+def _by_formula(case: Case, kl: KlReading | None) -> Any:
     if kl is None:
         return None
     home = Regime(point_of(mild(2, 2, seed=1 + case.options.seed)), strict=False)

@@ -43,12 +43,12 @@ class Field:
     """The coefficients of every sequence of the batch, each in token symbols of its own."""
 
 
-def read_kl(subject: Subject, placement: Placement, batch: Batch) -> KlReading:
+def read_kl(subject: Subject, placement: Placement, batch: Batch, unrounded: bool = False) -> KlReading:
     """Read the KL part: at the batch's beta, less the reading at 0 where the subject has one. Raises Unread."""
-    at = read(subject, placement, batch)
+    at = read(subject, placement, batch, unrounded=unrounded)
     if not subject.has(Role.BETA):
         return KlReading(at.full, at.mild, at, at.escapes)
-    rest = read(subject, placement, batch.with_beta(0.0))
+    rest = read(subject, placement, batch.with_beta(0.0), unrounded=unrounded)
     return KlReading(at.full - rest.full, at.mild - rest.mild, at, at.escapes + rest.escapes)
 
 

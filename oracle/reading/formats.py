@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import sympy as sp
@@ -16,12 +19,25 @@ _SMALL = 256
 """Every format of 16 bits and more holds the whole numbers up to here."""
 
 
+_UNROUNDED = ContextVar("unrounded", default=False)
+
+
+@contextmanager
+def rounding(left_out: bool) -> Iterator[None]:
+    """Whether casts to 16 bits are read as if they rounded nothing, inside."""
+    before = _UNROUNDED.set(left_out)
+    try:
+        yield
+    finally:
+        _UNROUNDED.reset(before)
+
+
 def fit(values: Array, dtype: torch.dtype) -> Array:
     """Formulas as a tensor of a dtype holds them; Unread where it would round them."""
     if dtype is torch.bool:
         return each(condition, values)
     reals = numbers(values)
-    if dtype in _REAL:
+    if dtype in _REAL or (dtype.is_floating_point and _UNROUNDED.get()):
         return reals
     whole = not dtype.is_floating_point and not dtype.is_complex
     if whole:

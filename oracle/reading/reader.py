@@ -13,6 +13,7 @@ import torch
 
 from oracle.errors import SubjectError
 from oracle.reading.atoms import Array, Unread, causes, numbers
+from oracle.reading.formats import rounding
 from oracle.reading.mirror import Escape, Mirror, Product
 from oracle.reading.regimes import Regime, one_sign
 from oracle.subject.batch import Batch
@@ -20,6 +21,8 @@ from oracle.subject.subject import Placement, Subject
 
 _SLACK = 1e-3
 """How far a run in few digits may stray from its formula, relative to the largest value."""
+_UNROUNDED_SLACK = 0.1
+"""The same where casts to 16 bits were read as if they rounded nothing."""
 
 
 def base(b: int, t: int) -> sp.Symbol:
@@ -55,24 +58,33 @@ class Reading:
     symbols: tuple[sp.Symbol, ...] = field(default=())
 
 
-def read(subject: Subject, placement: Placement, batch: Batch, symbolic_advantages: bool = False) -> Reading:
-    """Read a subject at a batch. Raises Unread with the first cause where no formula comes out."""
+def read(
+    subject: Subject,
+    placement: Placement,
+    batch: Batch,
+    symbolic_advantages: bool = False,
+    unrounded: bool = False,
+) -> Reading:
+    """Read a subject at a batch. Raises Unread with the first cause where no formula comes out.
+
+    ``unrounded``: what it would compute if its casts to 16 bits rounded nothing.
+    """
     if subject.whole:
         raise Unread("the whole vocabulary enters, not the sampled tokens alone")
     if subject.wide:
         # what it answers depends on the tokens' log-probabilities alone (``Subject.whole``): two tokens show them
         subject = dataclasses.replace(subject, convention=dataclasses.replace(subject.convention, plain=True))
     try:
-        return _read(subject, placement, batch, symbolic_advantages)
+        return _read(subject, placement, batch, symbolic_advantages, unrounded)
     except SubjectError as error:
         # what ends a reading inside the subject's frames passes through them; so does code that only the mirror stops
         cause = error.__cause__
         raise Unread(str(cause if isinstance(cause, Unread) else error)) from error
 
 
-def _read(subject: Subject, placement: Placement, batch: Batch, symbolic_advantages: bool) -> Reading:
+def _read(subject: Subject, placement: Placement, batch: Batch, symbolic_advantages: bool, unrounded: bool) -> Reading:
     point = point_of(batch)
-    with torch.enable_grad(), Mirror() as mirror:
+    with torch.enable_grad(), rounding(left_out=unrounded), Mirror() as mirror:
         policy = _named(mirror, batch.policy, base)
         leaf = policy.requires_grad_()
         mirrored = Batch(
@@ -110,7 +122,7 @@ def _read(subject: Subject, placement: Placement, batch: Batch, symbolic_advanta
         if unknowns:
             raise Unread(unknowns[0])
     _well_defined(mild)
-    _same_numbers(full, Regime(point, strict=not on_policy), seen)
+    _same_numbers(full, Regime(point, strict=not on_policy), seen, _UNROUNDED_SLACK if unrounded else _SLACK)
     return Reading(full, mild, regime, tuple(mirror.escapes), tuple(mirror.products), connected, tuple(point))
 
 
@@ -120,7 +132,7 @@ def _well_defined(formulas: Array) -> None:
         raise Unread("the formula has a 0/0, a 0*inf or a root of a negative number at some branch")
 
 
-def _same_numbers(full: Array, regime: Regime, seen: torch.Tensor) -> None:
+def _same_numbers(full: Array, regime: Regime, seen: torch.Tensor, slack: float) -> None:
     """End the reading where the formulas do not give the very numbers that ran beside them.
 
     Only a fault in a rule can make them differ, or memory written where no operator sees it; a wrong formula must not
@@ -130,7 +142,7 @@ def _same_numbers(full: Array, regime: Regime, seen: torch.Tensor) -> None:
     ran = seen.reshape(-1).tolist()
     size = max((abs(v) for v in values), default=0.0)
     for value, number in zip(values, ran, strict=True):
-        if math.isfinite(value) and math.isfinite(number) and abs(value - number) > _SLACK * size + 1e-6:
+        if math.isfinite(value) and math.isfinite(number) and abs(value - number) > slack * size + 1e-6:
             raise Unread(f"the formula gives {value:.6g} where {number:.6g} ran")
 
 

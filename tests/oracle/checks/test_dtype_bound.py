@@ -84,7 +84,7 @@ def test_rounding_is_within_the_bound(twin: Loss) -> None:
 def test_the_bound_is_of_the_size_of_rounding(name: str) -> None:
     # k2 in reward is one subtraction: what rounding it costs is within u |L|, and the bound within 40 u of that
     case = case_of(k3_naive)
-    exact = _by_formula(case)
+    exact = _by_formula(case, case.kl)
     dtype, u, eta = FORMATS[name]
     batch = mild(2, 2, seed=5).to(dtype)
     true = exact(batch.to(torch.float64))
@@ -112,11 +112,39 @@ def test_no_formula_and_no_name_is_no_pass() -> None:
 
 
 def weight_in_16_bits(logp: Tensor, old_logp: Tensor, ref_logp: Tensor, mask: Tensor, beta: float) -> Tensor:
-    weight = torch.exp((logp - old_logp).half()).to(logp.dtype).detach()
+    weight = torch.exp((logp - old_logp).half()).to(logp.dtype).detach()  # fault: 1 where policy = sampler, as it ought
     return beta * (weight * (logp - ref_logp).square() * mask).sum() / (2 * mask.sum())
 
 
+def weight_in_full(logp: Tensor, old_logp: Tensor, ref_logp: Tensor, mask: Tensor, beta: float) -> Tensor:
+    weight = torch.exp((logp - old_logp).float()).to(logp.dtype).detach()
+    return beta * (weight * (logp - ref_logp).square() * mask).sum() / (2 * mask.sum())
+
+
+def answers_in_16_bits(logp: Tensor, ref_logp: Tensor, mask: Tensor, beta: float) -> Tensor:
+    total = ((logp - ref_logp) * mask).bfloat16().sum(-1).to(logp.dtype)  # fault: 8 bits of the answer's log-ratio
+    return beta * total.square().mean() / 2
+
+
+def answers_in_full(logp: Tensor, ref_logp: Tensor, mask: Tensor, beta: float) -> Tensor:
+    total = ((logp - ref_logp) * mask.half().to(logp.dtype)).sum(-1)  # a mask loses nothing in 16 bits
+    return beta * total.square().mean() / 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "twin"), [(weight_in_16_bits, weight_in_full), (answers_in_16_bits, answers_in_full)]
+)
+def test_casts_inside_are_held_against_what_they_would_leave_unrounded(fault: Loss, twin: Loss) -> None:
+    assert verdict_of(CHECK, fault) == "fail/error"
+    assert verdict_of(CHECK, twin) == "pass"
+
+
+def in_order(logp: Tensor, ref_logp: Tensor, mask: Tensor, beta: float) -> Tensor:
+    ranked = ((logp - ref_logp) * mask).sort(-1).values  # of an order there is no formula
+    return beta * ranked.square().sum() / (2 * mask.sum())
+
+
 def test_what_was_asked_at_the_sampler_alone_is_said() -> None:
-    # a cast to 16 bits leaves no formula, and the name says nothing of single tokens where the weight is not 1
-    assert "at policy = sampler alone" in ask(CHECK, weight_in_16_bits).message
+    # a name alone says nothing of single tokens where the policy has left its sampler
+    assert "at policy = sampler alone" in ask(CHECK, in_order).message
     assert "alone" not in ask(CHECK, live_weight).message
