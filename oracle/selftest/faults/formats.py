@@ -54,7 +54,35 @@ def product_outside_autocast(logp: Tensor, ref_logp: Tensor, mask: Tensor, beta:
     return 0.5 * beta * total / mask.sum()
 
 
+def weight_in_half(logp: Tensor, old_logp: Tensor, ref_logp: Tensor, mask: Tensor, beta: float) -> Tensor:
+    weight = (
+        (logp - old_logp).half().exp().to(logp.dtype).detach()
+    )  # fault: exact at policy = sampler alone
+    return beta * (weight * (logp - ref_logp).square() * mask).sum() / (2 * mask.sum())
+
+
+def weight_in_float(logp: Tensor, old_logp: Tensor, ref_logp: Tensor, mask: Tensor, beta: float) -> Tensor:
+    weight = (logp - old_logp).float().exp().to(logp.dtype).detach()
+    return beta * (weight * (logp - ref_logp).square() * mask).sum() / (2 * mask.sum())
+
+
+def answers_in_bfloat16(logp: Tensor, ref_logp: Tensor, mask: Tensor, beta: float) -> Tensor:
+    total = ((logp - ref_logp) * mask).bfloat16().sum(-1)  # fault: a sum of hundreds of tokens in 8 bits
+    return beta * total.to(logp.dtype).square().mean() / 2
+
+
+def mask_in_bfloat16(logp: Tensor, ref_logp: Tensor, mask: Tensor, beta: float) -> Tensor:
+    total = ((logp - ref_logp) * mask.bfloat16().to(logp.dtype)).sum(-1)  # 0 and 1 have all their digits there
+    return beta * total.square().mean() / 2
+
+
 PAIRS: tuple[Pair, ...] = (
+    Correct(weight_in_float, reverse_kl(), reverse_kl(), "reverse_kl/token off-policy").with_fault(
+        weight_in_half, "dtype.bound", reverse_kl(), reverse_kl(scale=None)
+    ),
+    Correct(mask_in_bfloat16, reverse_kl("sequence"), UNNAMED, "reverse_kl/sequence").with_fault(
+        answers_in_bfloat16, "dtype.bound", reverse_kl("sequence", scale=None), UNNAMED
+    ),
     Correct(ratio_in_its_own_format, forward_kl(), UNNAMED, "k3 as loss", tail="overflow").with_fault(
         ratio_in_bfloat16, "dtype.bound", forward_kl(scale=None), UNNAMED
     ),
