@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from oracle.case import Options
 from oracle.checks import CHECKS
+from oracle.claims.claim import Claim
 from oracle.errors import OracleError
 from oracle.judge import judge_binding
 from oracle.processes import in_processes
@@ -65,10 +66,10 @@ def misnamed(v: Verdict, on: Expect, off: Expect) -> list[str]:
     return out
 
 
-def judged(name: str, subject: Subject, placement: Placement) -> Verdict:
+def judged(name: str, subject: Subject, placement: Placement, claims: Sequence[Claim] = ()) -> Verdict:
     """The verdict on a subject at its placement. Raises OracleError."""
-    at = "reward" if placement == "reward" else None
-    return judge_binding(Target(name, subject, None), bind(subject), at, Options(max_examples=_EXAMPLES))[0]  # type: ignore[arg-type]
+    target = Target(name, subject, None)
+    return judge_binding(target, bind(subject), placement, Options(max_examples=_EXAMPLES), claims)[0]
 
 
 def of_mutant(pair: Pair) -> Row:

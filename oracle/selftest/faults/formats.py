@@ -55,9 +55,7 @@ def product_outside_autocast(logp: Tensor, ref_logp: Tensor, mask: Tensor, beta:
 
 
 def weight_in_half(logp: Tensor, old_logp: Tensor, ref_logp: Tensor, mask: Tensor, beta: float) -> Tensor:
-    weight = (
-        (logp - old_logp).half().exp().to(logp.dtype).detach()
-    )  # fault: exact at policy = sampler alone
+    weight = (logp - old_logp).half().exp().to(logp.dtype).detach()  # fault: exact at policy = sampler alone
     return beta * (weight * (logp - ref_logp).square() * mask).sum() / (2 * mask.sum())
 
 
