@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -13,13 +13,13 @@ from oracle.records import Finding, ObjectiveRecord, Verdict, WithReturns
 
 def verdict(
     function: Callable[..., Any],
-    placement: str = "loss",
+    placement: Literal["loss", "reward"] = "loss",
     roles: Mapping[str, str] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Verdict:
     """The verdict on a penalty at a placement, or on a loss as a whole."""
-    found = identify_callable(function, roles=roles, settings=settings)
-    return next(v for v in found if v.subject.placement in (placement, "whole"))
+    (found,) = identify_callable(function, roles=roles, settings=settings, placement=placement, max_examples=5)
+    return found
 
 
 def said(record: ObjectiveRecord | None) -> tuple[str, str | None, float | None]:
