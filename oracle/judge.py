@@ -121,7 +121,12 @@ def judge(
     extra: dict[str, Any] = {}
     if case.with_returns is not None:
         extra["with_returns"] = case.with_returns
-    if path := [*subject.notes, *case.path]:
+    path = [*subject.notes, *case.path]
+    if any(f.check == "batch.coupling" and f.outcome == "fail" for f in findings):
+        path.append(
+            "named as in a batch of very many sequences; in a small one each is part of what it is held against"
+        )
+    if path:
         extra["path"] = path
     if case.unread is not None:
         extra["unread"] = case.unread

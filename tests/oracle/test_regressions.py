@@ -148,3 +148,17 @@ def test_root_of_a_square_is_an_absolute_value_that_fails_at_the_reference() -> 
     assert (verdict.on_policy.objective, verdict.on_policy.scale) == ("total_variation", 2.0)
     assert verdict.outcome == "described"  # NaN at policy = reference is the code's, and no defect of the tool
     assert "reference.zero_at_reference" in failed(verdict)
+
+
+def squared_mean(logp: Tensor, ref_logp: Tensor, mask: Tensor, beta: float) -> Tensor:
+    return beta * (((logp - ref_logp) * mask).sum() / mask.sum()) ** 2
+
+
+def test_a_name_that_holds_in_large_batches_alone_is_said_to() -> None:
+    # of n tokens the expected gradient is 2/n of that of KL(policy||reference): none in the limit, and never none
+    verdict = judged(squared_mean)
+    assert verdict.on_policy is not None
+    assert verdict.on_policy.objective == "zero"
+    assert "batch.coupling" in failed(verdict)
+    assert isinstance(verdict.path, list)
+    assert any("very many sequences" in p for p in verdict.path)
