@@ -123,9 +123,7 @@ def judge(
         extra["with_returns"] = case.with_returns
     path = [*subject.notes, *case.path]
     if any(f.check == "batch.coupling" and f.outcome == "fail" for f in findings):
-        path.append(
-            "named as in a batch of very many sequences; in a small one each is part of what it is held against"
-        )
+        path.append("named as in a batch of very many sequences; in a small one the mean gradient is another")
     if path:
         extra["path"] = path
     if case.unread is not None:
