@@ -25,6 +25,15 @@ _BETAS = (0.5, 2.0, 3.0)
 )
 def beta_linearity(case: Case) -> Answer:
     """G(b) - G(0) = b (G(1) - G(0)) at b = .5, 2 and 3; by formula at b = 2 where one was read."""
+    if case.subject.idle is not None:
+        return Answer(
+            "fail",
+            f"{case.subject.idle} changes nothing: the KL part is the same whatever it is",
+            "tested",
+            {"beta": 0.0},
+            # a penalty may be scaled by its caller, and take the coefficient for the sake of a common signature
+            severity="warning" if case.subject.kind == "penalty" else None,
+        )
     if not case.subject.has(Role.BETA):
         return skipped("no parameter plays the KL coefficient")
     signals = {b: once(case.subject, case.placement, case.mild_batch.with_beta(b)) for b in (0.0, 1.0, *_BETAS)}

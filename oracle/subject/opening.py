@@ -21,6 +21,7 @@ from oracle.errors import SubjectError
 from oracle.subject.arguments import Convention
 from oracle.subject.batch import Batch, mild
 from oracle.subject.binding import Binding, parameters_of
+from oracle.subject.construct import Constructed
 from oracle.subject.frames import SAYS, Frame, frames, is_wide, no_frame
 from oracle.subject.roles import Role
 from oracle.subject.subject import (
@@ -54,18 +55,20 @@ class _Found:
 
 def open_any(target: Target, binding: Binding) -> Subject:
     """Open a subject in the form its parameters say, or in the one that works."""
+    return _without_idle(_without_mixture(_open_form(target, binding)))
+
+
+def _open_form(target: Target, binding: Binding) -> Subject:
     if is_wide(binding):
-        return _without_mixture(open_wide(target, binding))
+        return open_wide(target, binding)
     try:
         narrow = open_narrow(target, binding)
     except SubjectError:
         whole = _as_distribution(target, binding)
         if whole is None:
             raise
-        return _without_mixture(whole)
-    if _holds_probabilities(narrow):
-        narrow = _as_distribution(target, binding) or narrow
-    return _without_mixture(narrow)
+        return whole
+    return (_as_distribution(target, binding) or narrow) if _holds_probabilities(narrow) else narrow
 
 
 _WHOLE_FORM = {
@@ -148,6 +151,37 @@ def _without_mixture(subject: Subject) -> Subject:
     subject = open_any(subject.target, dataclasses.replace(subject.binding, roles=roles))
     note = f"{name} is no coefficient, and stays at its default {default}"
     return dataclasses.replace(subject, notes=(*subject.notes, note))
+
+
+def _without_idle(subject: Subject) -> Subject:
+    """Where the coefficient changes nothing though the reference does, the KL part stands there without it."""
+    from oracle.probing.signal import once
+
+    name = subject.binding.roles.get(Role.BETA)
+    if name is None:
+        return subject
+    batch = mild(*_SHAPE, seed=7)
+    placement: Placement = "whole" if subject.kind == "loss" else subject.placements[0]
+
+    def alike(one: Batch, two: Batch) -> bool:
+        a, b = (once(subject, placement, x) for x in (one, two))
+        return torch.equal(a.coefficient, b.coefficient) and torch.equal(a.value, b.value)
+
+    try:
+        idle = all(alike(batch.with_beta(0.0), batch.with_beta(b)) for b in (1.0, 2.5))
+        if not idle or alike(batch, dataclasses.replace(batch, reference=mild(*_SHAPE, seed=8).reference)):
+            return subject
+    except SubjectError:
+        return subject
+    stated = parameters_of(subject.target.function)[name]
+    roles: dict[Role, str] = {r: n for r, n in subject.binding.roles.items() if r is not Role.BETA}
+    settings = {**subject.binding.settings, **({name: 1.0} if stated.default is stated.empty else {})}
+    # opened anew: the frame was found by what the coefficient scales, which is nothing
+    subject = open_any(subject.target, dataclasses.replace(subject.binding, roles=roles, settings=settings))
+    function = subject.target.function
+    if isinstance(function, Constructed) and name not in function.given:
+        return dataclasses.replace(subject, notes=(*subject.notes, f"{name} is no coefficient of what is called"))
+    return dataclasses.replace(subject, notes=(*subject.notes, f"{name} changes nothing"), idle=name)
 
 
 def open_wide(target: Target, binding: Binding) -> Subject:

@@ -41,6 +41,8 @@ class Subject:
     """The gradient at the logits is no multiple of the token's score: the whole vocabulary enters."""
     notes: tuple[str, ...] = ()
     """How the arguments were understood, where that was found by trying."""
+    idle: str | None = None
+    """A parameter that by its name is the KL coefficient, and changes nothing."""
 
     @property
     def wide(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..record import UNNAMED, ZERO, Correct, Pair, forward_kl, reverse_kl
+from ..record import UNNAMED, Correct, Pair, forward_kl, reverse_kl
 
 
 def _column(advantages: Tensor) -> Tensor:
@@ -197,9 +197,9 @@ PAIRS: tuple[Pair, ...] = (
     Correct(beta_heeded, reverse_kl(), UNNAMED, "k2 as loss").with_fault(
         beta_ignored,
         "beta.linearity",
-        ZERO,
-        ZERO,
-        "gradient(beta) - gradient(0) is 0, although the loss holds a KL term",
+        reverse_kl(scale=0.04),
+        UNNAMED,
+        "what changes nothing is no coefficient: the KL term stands there with 0.04",
     ),
     Correct(beta_as_strength, forward_kl(), UNNAMED, "k3 as loss", tail="overflow").with_fault(
         beta_as_a_switch, "beta.linearity", forward_kl(scale=0.05), UNNAMED
