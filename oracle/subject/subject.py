@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import itertools
 import traceback
 from collections.abc import Iterator, Mapping
@@ -238,6 +239,9 @@ def _tensor(target: Target, answer: Any) -> Tensor:
     """The tensor in an answer: itself, the loss of a dict or record, the first floating tensor of a tuple."""
     if answer is None:
         raise SubjectError(f"{target.name} returned nothing; it must return the penalty or the loss")
+    if inspect.iscoroutine(answer):
+        answer.close()  # else Python warns at exit that it was never awaited
+        raise SubjectError(f"{target.name} is async; wrap it in a function that returns the penalty or the loss")
     if isinstance(answer, (int, float)) and not isinstance(answer, bool):
         return torch.tensor(float(answer), dtype=torch.float64)
     if dataclasses.is_dataclass(answer) and not isinstance(answer, type):

@@ -34,6 +34,7 @@ def inf(logp, ref_logp): return (logp - ref_logp) / torch.zeros(())
 def raises(logp, ref_logp): raise ValueError("my own message")
 def leaves(logp, ref_logp): sys.exit(3)
 def deep(logp, ref_logp): return deep(logp, ref_logp)
+async def later(logp, ref_logp): return logp - ref_logp
 def nothing(logp, ref_logp): pass
 def text(logp, ref_logp): return "loss"
 def integers(logp, ref_logp): return torch.ones(3, 2, dtype=torch.long)
@@ -99,13 +100,14 @@ def said(result: Result) -> str:
         ("bad.py:leaves", "raised SystemExit"),
         ("bad.py:deep", "raised RecursionError"),
         ("bad.py:nothing", "returned nothing; it must return the penalty or the loss"),
+        ("bad.py:later", "is async; wrap it"),
         ("bad.py:text", "returned str"),
         ("bad.py:integers", "floating-point tensor"),
         ("bad.py:shape", "returned a tensor of shape (3, 1)"),
         ("bad.py:empty", "returned a tensor of shape (0, 2)"),
         ("bad.py:roleless", "--role a=policy"),
         ("bad.py:no_reference", "no parameter is recognised as the reference's"),
-        ("bad.py:on_logits", "reference_logits, reference_distribution or reference_hidden"),
+        ("bad.py:on_logits", "reference_logits, reference_distribution, reference_hidden, or log_ratio for log("),
         ("bad.py:wants_more", "--set kl_penalty=VALUE"),
         ("bad.py:twice", "both look like the reference"),
         ("bad.py:device", "raised"),
