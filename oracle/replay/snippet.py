@@ -27,7 +27,7 @@ from oracle.subject.arguments import _SHIFTS as SHIFTS
 from oracle.subject.batch import Batch
 from oracle.subject.construct import Constructed
 from oracle.subject.frames import head
-from oracle.subject.roles import Role
+from oracle.subject.roles import POLICY_FORMS, Role
 from oracle.subject.subject import Subject
 from oracle.subject.target import Target
 from oracle.subject.vocabulary import rest_of
@@ -174,6 +174,7 @@ def _live(subject: Subject) -> str:
         made = {
             "logits": 'x + call["shift"]',
             "distribution": "x.log_softmax(-1)",
+            "probabilities": "x.log_softmax(-1).exp()",
             "hidden": '(x + call["shift"] - call["bias"]) @ call["head"]',
         }
         if subject.convention.frame is not None and subject.convention.frame.flat:
@@ -197,7 +198,10 @@ def _written(case: Case, subject: Subject, batch: Batch, call: Call, at_logits: 
     """One call: the arguments that are given, the policy, and what makes the policy's arguments of it."""
     convention = subject.convention
     roles = {name: str(role) for role, name in subject.binding.roles.items()}
-    alive = ("policy", "logits", "distribution", "hidden", "log_ratio", "log_importance_weight", "importance_weight")
+    alive = (
+        *(str(role) for role in POLICY_FORMS),
+        *("log_ratio", "log_importance_weight", "importance_weight"),
+    )
     heard = arguments_of(subject, batch)
     given = {n: v for n, v in heard.items() if roles.get(n) not in alive or n in subject.binding.settings}
     entries: dict[str, Any] = {"policy": batch.policy, "seed": call.seed}

@@ -105,6 +105,8 @@ def _wide(
         Role.DISTRIBUTION: frame.joined(normal),
         Role.REFERENCE_DISTRIBUTION: frame.joined(away),
         Role.SAMPLER_DISTRIBUTION: frame.joined(drawn),
+        Role.PROBABILITIES: frame.joined(normal.exp()),
+        Role.REFERENCE_PROBABILITIES: frame.joined(away.exp()),
         Role.REFERENCE: frame.joined(away if frame.whole_reference else reference),
         Role.SAMPLER: frame.joined(drawn if frame.whole_sampler else sampler),
         Role.TOKENS: frame.joined(tokens),

@@ -161,7 +161,7 @@ def _bind_by_name(
     return unbound, numbers
 
 
-_WIDE = {Role.LOGITS, Role.DISTRIBUTION, Role.HIDDEN}
+_WIDE = set(POLICY_FORMS[1:])
 
 
 def _wide(parameters: Mapping[str, inspect.Parameter], explicit: Mapping[str, Role]) -> bool:

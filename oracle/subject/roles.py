@@ -34,6 +34,9 @@ class Role(str, Enum):
     """Log-probabilities of the whole vocabulary under the policy, [B, T, V]."""
     REFERENCE_DISTRIBUTION = "reference_distribution"
     SAMPLER_DISTRIBUTION = "sampler_distribution"
+    PROBABILITIES = "probabilities"
+    """The same as probabilities, [B, T, V]; a reference may be given both ways."""
+    REFERENCE_PROBABILITIES = "reference_probabilities"
     HIDDEN = "hidden"
     REFERENCE_HIDDEN = "reference_hidden"
     SAMPLER_HIDDEN = "sampler_hidden"
@@ -51,11 +54,17 @@ class Role(str, Enum):
 
 ROLE_NAMES = tuple(role.value for role in Role)
 
-POLICY_FORMS = (Role.POLICY, Role.LOGITS, Role.DISTRIBUTION, Role.HIDDEN)
+POLICY_FORMS = (Role.POLICY, Role.LOGITS, Role.DISTRIBUTION, Role.PROBABILITIES, Role.HIDDEN)
 """The forms in which a callable may take the policy, the plainest first."""
 HEARS_SAMPLER = (Role.SAMPLER, Role.IMPORTANCE_WEIGHT, Role.LOG_IMPORTANCE_WEIGHT)
 """The narrow forms in which a callable hears of the sampler."""
-REFERENCE_FORMS = (Role.REFERENCE, Role.REFERENCE_LOGITS, Role.REFERENCE_DISTRIBUTION, Role.REFERENCE_HIDDEN)
+REFERENCE_FORMS = (
+    Role.REFERENCE,
+    Role.REFERENCE_LOGITS,
+    Role.REFERENCE_DISTRIBUTION,
+    Role.REFERENCE_PROBABILITIES,
+    Role.REFERENCE_HIDDEN,
+)
 SAMPLER_FORMS = (Role.SAMPLER, Role.SAMPLER_LOGITS, Role.SAMPLER_DISTRIBUTION, Role.SAMPLER_HIDDEN)
 WEIGHTS = {
     Role.HIDDEN: Role.WEIGHT,
@@ -156,6 +165,8 @@ def role_beside_logits(name: str) -> Role | None:
     ):
         if words and words[-1] in last:
             return _whose([w for w in words[:-1] if w not in _HEAD], roles)
+    if words and words[-1] in ("probs", "probabilities") and "log" not in words and _REFERENCE & set(words[:-1]):
+        return Role.REFERENCE_PROBABILITIES
     return role_of(name)
 
 

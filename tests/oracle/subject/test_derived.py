@@ -103,3 +103,29 @@ def test_an_optional_weight_is_left_out() -> None:
     target = Target("penalty", penalty, None)
     verdict = judge_binding(target, bind(penalty), "loss", Options(max_examples=3))[0]
     assert said(verdict.on_policy) == ZERO
+
+
+def divergence_of_probabilities(p: Tensor, q: Tensor) -> Tensor:
+    return (p * (p / q).log()).sum(-1).mean()
+
+
+def exchanged(p: Tensor, q: Tensor) -> Tensor:
+    return (q * (q / p).log()).sum(-1).mean()
+
+
+def distilled(logits: Tensor, teacher_probs: Tensor, teacher_log_probs: Tensor) -> Tensor:
+    return (teacher_probs * (teacher_log_probs - logits.log_softmax(-1))).sum(-1)
+
+
+@pytest.mark.parametrize(
+    ("function", "roles", "name"),
+    [
+        (divergence_of_probabilities, ["p=probabilities", "q=reference_probabilities"], "reverse_kl"),
+        (exchanged, ["p=probabilities", "q=reference_probabilities"], "forward_kl"),
+        (distilled, [], "forward_kl"),
+    ],
+)
+def test_probabilities_of_the_vocabulary(function: Callable[..., Tensor], roles: list[str], name: str) -> None:
+    verdict = judged(function, roles)
+    assert said(verdict.on_policy) == said(verdict.off_policy) == (name, "token", 1.0)
+    assert not accused(verdict)
