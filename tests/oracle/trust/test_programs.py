@@ -77,3 +77,11 @@ def test_an_accusation_is_noticed() -> None:
     assert any(text.startswith("accused by sign") for text in judged(innocent).wrong)
     guilty = dataclasses.replace(drawn, known=dataclasses.replace(drawn.known, fails=frozenset({"mask.leak"})))
     assert "not found: mask.leak" in judged(guilty).wrong
+
+
+def test_a_program_that_torch_refuses_is_not_drawn() -> None:
+    # torch.vmap over gaussian_nll_loss, which asks for its sign: drawn once in ten thousand
+    drawn = program(1, 5259)
+    assert "gaussian_nll_loss" in drawn.source
+    assert "vmap" not in drawn.source
+    assert judged(drawn).wrong == []
