@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
-from importlib import import_module
 
 _CACHE = "SYMPY_CACHE_SIZE"
 _LEARN = "proofs.preloaded"
@@ -27,15 +26,14 @@ def processes(workers: int) -> Iterator[Executor]:
     """
     from_one = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if from_one else "spawn")
-    if from_one:
-        context.set_forkserver_preload([_LEARN])
     with _unbounded_cache(), ProcessPoolExecutor(workers, context) as pool:
-        pool.submit(_learn)
+        if from_one:
+            from multiprocessing.forkserver import ensure_running  # not on every system
+
+            context.set_forkserver_preload([_LEARN])
+            # started here, as the first process asked of it would wait until it has imported all that
+            ensure_running()
         yield pool
-
-
-def _learn() -> None:
-    import_module(_LEARN)
 
 
 @contextmanager

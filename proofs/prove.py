@@ -118,6 +118,10 @@ def _tasks(ids: Sequence[str], engines: Sequence[str]) -> list[tuple[tuple[str, 
 
 
 def _run(engines: tuple[str, ...], ids: tuple[str, ...]) -> list[_Answer]:
+    if not IN_ONE_PROCESS.isdisjoint(engines):
+        from proofs.engines.smt.engine import start
+
+        start(engines)  # a solver gets ready while the first question is made
     by_id = {theorem.id: theorem for theorem in everything()}
     theorems = [by_id[name] for name in ids]
     return [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sympy import Expr, Rational, Symbol
@@ -129,5 +129,13 @@ def _facts_hold(engine: SmtEngine) -> bool:
     return _proved_facts[engine.name]
 
 
-Z3 = SmtEngine("z3", "SMT-LIB text", "z3", Process("z3"))
-CVC5 = SmtEngine("cvc5", "SMT-LIB text", "cvc5", Process("cvc5"))
+_PROCESSES = {"z3": Process("z3"), "cvc5": Process("cvc5")}
+Z3 = SmtEngine("z3", "SMT-LIB text", "z3", _PROCESSES["z3"])
+CVC5 = SmtEngine("cvc5", "SMT-LIB text", "cvc5", _PROCESSES["cvc5"])
+
+
+def start(names: Sequence[str]) -> None:
+    """Start the solvers among these engines that are installed; they are asked later."""
+    for engine in (Z3, CVC5):
+        if engine.name in names and engine.missing() is None:
+            _PROCESSES[engine.name].start()

@@ -30,6 +30,7 @@ class Process:
         self.solver = solver
         self.seconds = seconds
         self._child: subprocess.Popen[str] | None = None
+        self._ready = False
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         atexit.register(self.close)
 
@@ -60,9 +61,10 @@ class Process:
             self._child.communicate()
             self._child = None
 
-    def _running(self) -> subprocess.Popen[str]:
+    def start(self) -> subprocess.Popen[str]:
+        """Start the solver, unless it runs, and do not wait until it is ready."""
         if self._child is None:
-            self._lines = queue.SimpleQueue()
+            self._lines, self._ready = queue.SimpleQueue(), False
             self._child = subprocess.Popen(
                 [sys.executable, "-m", __name__, self.solver],
                 stdin=subprocess.PIPE,
@@ -72,12 +74,18 @@ class Process:
                 encoding="utf-8",
             )
             threading.Thread(target=_read, args=(self._child, self._lines), daemon=True).start()
+        return self._child
+
+    def _running(self) -> subprocess.Popen[str]:
+        child = self.start()
+        if not self._ready:
             try:
                 self._lines.get(timeout=_START_SECONDS)  # it says when it is ready
             except queue.Empty:
                 self.close()
                 raise RuntimeError(f"{self.solver} did not start within {_START_SECONDS:g} s") from None
-        return self._child
+            self._ready = True
+        return child
 
 
 def _read(child: subprocess.Popen[str], lines: queue.SimpleQueue[str]) -> None:
