@@ -107,7 +107,7 @@ def said(result: Result) -> str:
         ("bad.py:empty", "returned a tensor of shape (0, 2)"),
         ("bad.py:roleless", "--role a=policy"),
         ("bad.py:no_reference", "no parameter is recognised as the reference's"),
-        ("bad.py:on_logits", "reference_logits, reference_distribution, reference_hidden, or log_ratio for log("),
+        ("bad.py:on_logits", "reference_probabilities, reference_hidden, or log_ratio for log("),
         ("bad.py:wants_more", "--set kl_penalty=VALUE"),
         ("bad.py:twice", "both look like the reference"),
         ("bad.py:device", "raised"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +49,7 @@ def judge_planted(planted: Planted, cases: Path | None) -> Verdict:
 
 
 @pytest.fixture(scope="session")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judged]:
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
     root = tmp_path_factory.mktemp("replay")
     for name in ("faults", "twins", "cases"):
         (root / name).mkdir()
@@ -60,6 +59,13 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judged]:
     os.chdir(root / "faults")
     try:
         verdicts = {p.name: judge_planted(p, root / "cases") for p in PLANTED}
-        yield Judged(root / "faults", root / "twins", root / "cases", verdicts)
     finally:
         os.chdir(before)
+    return Judged(root / "faults", root / "twins", root / "cases", verdicts)
+
+
+@pytest.fixture(autouse=True)
+def _beside_the_faults(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test that has them runs in their folder, and only as long as it runs."""
+    if "judged" in request.fixturenames:
+        monkeypatch.chdir(request.getfixturevalue("judged").faults)
