@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -174,7 +175,7 @@ def _proved(
     jobs = jobs or cores()
     # for the whole catalogue: the processes read it while this one does
     early = contextlib.nullcontext() if patterns or jobs == 1 else processes(jobs)
-    with early as executor:
+    with _no_garbage_collection(), early as executor:
         from proofs.prove import UnknownTheorem, chosen, prove
 
         try:
@@ -184,6 +185,18 @@ def _proved(
             context.exit(2)
         with _progress() as watch:
             return wanted, prove(wanted, names, jobs, executor, watch)
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """The catalogue's expressions stay: searching them for garbage again and again takes time alone."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 _SHOWN_WHOLE = 8

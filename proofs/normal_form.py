@@ -68,7 +68,11 @@ def is_zero_number(number: Expr) -> bool | None:
     value = expanded.evalf(30)
     if value.is_number and value.is_comparable and abs(value) > sp.Float("1e-20"):
         return False
-    return True if expanded.is_zero or sp.simplify(expanded) == 0 else None
+    if expanded.is_zero:
+        return True
+    if value.has(sp.Function):
+        return None  # the value of an arbitrary function: no number that could be simplified
+    return True if sp.simplify(expanded) == 0 else None
 
 
 def cancelled(form: NormalForm) -> NormalForm:

@@ -5,8 +5,13 @@ Imported by the process from which the others come (`proofs.prove.processes`), o
 
 from __future__ import annotations
 
-from proofs.engines.registry import NAMES, engine
-from proofs.prove import everything
+import gc
+
+# What is loaded stays, and what proofs make ends with the process: nothing that a search for garbage finds is worth it.
+gc.disable()
+
+from proofs.engines.registry import NAMES, engine  # noqa: E402
+from proofs.prove import everything  # noqa: E402
 
 STATEMENTS = everything()
 ENGINES = tuple(engine(name) for name in NAMES)

@@ -14,7 +14,7 @@ from proofs.theorem import Theorem
 _FAMILY = "token-level field"
 _CONDITIONS = ("the instance given: two tokens, each of a vocabulary of two",)
 _DERIVED = "the project's own derivation"
-_FIRST, _SECOND = Symbol("a", positive=True), Symbol("b", positive=True)
+_FIRST, _SECOND = Symbol("a"), Symbol("b")
 """Odds of the first choice, and of the second choice after the first token."""
 
 
