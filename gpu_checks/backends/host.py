@@ -3,6 +3,8 @@
     runner = open_token_kl(Request("bfloat16", 128_256, settings={"form": "k3 as loss", "schedule": "reverse"}))
     result = runner(SampledBatch(logits, tokens, reference, upstream))
 
+A runner takes any number of columns: the kernels are told it when they run.
+
 Settings beside those of the kernel (gpu_checks/kernels/sources.py): `schedule`, the order of warps and lanes
 ("forward", "reverse", "random:7"), and `rows`, the only rows to run. Results hold NaN until a kernel writes them.
 """
@@ -121,8 +123,6 @@ class _Runner:
     def __init__(self, kernel: Kernel, request: Request) -> None:
         own = {"schedule", "rows"}
         settings = {name: value for name, value in request.settings.items() if name not in own}
-        if not 0 < request.vocabulary <= _LARGEST_VOCABULARY:
-            raise ValueError(f"a vocabulary has from 1 to 2^30 tokens, not {request.vocabulary}")
         self._schedule = schedule_of(str(request.settings.get("schedule", "forward")))
         chosen = settings_of(kernel, settings)
         self._threads = threads_of(chosen)
@@ -130,7 +130,6 @@ class _Runner:
         self._weighted = chosen.get("weight", "none") != "none"
         rows = request.settings.get("rows")
         self._rows = None if rows is None else [int(row) for row in rows]
-        self._vocabulary = request.vocabulary
         self._library = Library(build(source_of(kernel, request.dtype, settings, request.edits)))
         self._format: Format = FORMATS[request.dtype]
 
@@ -141,9 +140,10 @@ class _Runner:
         self._library.launch(entry, (rows, 1, 1), self._threads, arguments, self._schedule, self._rows)
 
     def _logits(self, name: str, array: Array) -> Array:
-        if array.dtype != self._format.dtype or array.ndim != 2 or array.shape[1] != self._vocabulary:
-            wanted = f"{self._format.name} [row, {self._vocabulary}]"
-            raise ValueError(f"{name} is {array.dtype} {list(array.shape)}, not {wanted}")
+        if array.dtype != self._format.dtype or array.ndim != 2:
+            raise ValueError(f"{name} is {array.dtype} {list(array.shape)}, not {self._format.name} [row, token]")
+        if not 0 < array.shape[1] <= _LARGEST_VOCABULARY:
+            raise ValueError(f"{name} has {array.shape[1]} tokens, not from 1 to 2^30")
         return np.ascontiguousarray(array)
 
     def _numbers(self, name: str, array: Array, rows: int, dtype: type = np.float32) -> Array:
@@ -151,9 +151,8 @@ class _Runner:
             raise ValueError(f"{name} is {list(array.shape)}, not a number for each of {rows} rows")
         return np.ascontiguousarray(array, dtype=dtype)
 
-    def _poisoned_gradient(self, rows: int) -> Array:
+    def _poisoned_gradient(self, shape: tuple[int, ...]) -> Array:
         """Return [row, token] of NaN; where only some rows run, the others are memory that nothing touches."""
-        shape = (rows, self._vocabulary)
         if self._rows is None:
             return np.full(shape, np.nan, dtype=self._format.dtype)
         gradient = sparse_zeros(shape, self._format.dtype)
@@ -173,10 +172,10 @@ class TokenKl(_Runner):
     def __call__(self, batch: SampledBatch) -> Result:
         """Run forward and backward; raises ValueError for arrays of other shapes or formats, KernelError."""
         logits = self._logits("logits", batch.logits)
-        rows = len(logits)
+        rows, vocabulary = logits.shape
         tokens = self._numbers("tokens", batch.tokens, rows, np.int64)
-        if rows and not (0 <= tokens.min() and tokens.max() < self._vocabulary):
-            raise ValueError(f"tokens lie from 0 to {self._vocabulary - 1}")
+        if rows and not (tokens.min() >= 0 and tokens.max() < vocabulary):
+            raise ValueError(f"tokens lie from 0 to {vocabulary - 1}")
         reference = self._numbers("reference", batch.reference, rows)
         upstream = self._numbers("upstream", batch.upstream, rows)
         sampler: Array | None = None
@@ -185,9 +184,9 @@ class TokenKl(_Runner):
                 raise ValueError("a weighted form takes the sampler's log-probabilities")
             sampler = self._numbers("sampler", batch.sampler, rows)
         value, log_probability, lse = (np.full(rows, np.nan, dtype=np.float32) for _ in range(3))
-        gradient = self._poisoned_gradient(rows)
+        gradient = self._poisoned_gradient(logits.shape)
         given: tuple[Argument, ...] = (logits, tokens, reference, sampler)
-        last: tuple[Argument, ...] = (np.int32(self._vocabulary), self._inverse_temperature)
+        last: tuple[Argument, ...] = (np.int32(vocabulary), self._inverse_temperature)
         self._launch("token_kl_forward", rows, (*given, value, log_probability, lse, *last))
         self._launch("token_kl_backward", rows, (*given, lse, upstream, gradient, *last))
         return Result(self._kept(value), self._kept(gradient), self._kept(log_probability))
@@ -204,12 +203,12 @@ class WholeKl(_Runner):
         policy = self._logits("policy", batch.policy)
         reference = self._logits("reference", batch.reference)
         if policy.shape != reference.shape:
-            raise ValueError(f"policy has {len(policy)} rows, reference {len(reference)}")
-        rows = len(policy)
+            raise ValueError(f"policy is {list(policy.shape)}, reference {list(reference.shape)}")
+        rows, vocabulary = policy.shape
         upstream = self._numbers("upstream", batch.upstream, rows)
         value = np.full(rows, np.nan, dtype=np.float32)
-        gradient = self._poisoned_gradient(rows)
-        last: tuple[Argument, ...] = (np.int32(self._vocabulary), self._inverse_temperature)
+        gradient = self._poisoned_gradient(policy.shape)
+        last: tuple[Argument, ...] = (np.int32(vocabulary), self._inverse_temperature)
         self._launch("whole_kl", rows, (policy, reference, upstream, value, gradient, *last))
         return Result(self._kept(value), self._kept(gradient))
 
@@ -225,9 +224,9 @@ class Gumbel(_Runner):
         given, seed, count = batch
         logits = self._logits("logits", given)
         low, high = np.uint32(seed % 2**32), np.uint32(seed // 2**32 % 2**32)
-        rows = len(logits)
+        rows, vocabulary = logits.shape
         tokens = np.full((rows, count), np.iinfo(np.int64).min, dtype=np.int64)
-        arguments = (logits, tokens, low, high, np.int32(self._vocabulary), self._inverse_temperature)
+        arguments = (logits, tokens, low, high, np.int32(vocabulary), self._inverse_temperature)
         blocks = None
         if self._rows is not None:
             blocks = [row * count + draw for row in self._rows for draw in range(count)]

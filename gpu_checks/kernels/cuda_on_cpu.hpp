@@ -399,6 +399,7 @@ inline __half to_half(float number, bool nearest) {
 
 }  // namespace cuda_on_cpu
 
+inline float __int_as_float(int bits) { return cuda_on_cpu::float_of(static_cast<uint32_t>(bits)); }
 inline float __bfloat162float(__nv_bfloat16 number) {
     return cuda_on_cpu::float_of(static_cast<uint32_t>(number.bits) << 16);
 }

@@ -1,9 +1,9 @@
 // Tokens drawn from softmax(logits / T): the argmax of logits / T + Gumbel noise (Gumbel, 1954; Maddison, Tarlow,
 // Minka: A* sampling, 2014).
 //
-// The noise of a token is -log(-log u), u = (w + 1/2) / 2^24 with w the upper 24 bits of a word of Philox4x32-10:
-// counter (token / 4, draw, row, 0), key (seed's low word, its high word), word token % 4. The lowest token
-// wins a tie. So a draw can be replayed from its seed, on any machine, up to the rounding of log.
+// The noise of a token is -log(-log u), u in (0, 1) from a word of Philox4x32-10: counter (token / 4, draw, row, 0),
+// key (seed's low word, its high word), word token % 4. The lowest token wins a tie. So a draw can be replayed
+// from its seed, on any machine, up to the rounding of log: gpu_checks/sampling.py does.
 //
 // One block of KL_THREADS threads a draw: blockIdx.x is the draw, blockIdx.y the row.
 
@@ -11,14 +11,10 @@
 
 #include "philox.cuh"
 
-// -log u. Where u > 1/2 it comes from 1 - u: half-integers above 2^23 are no float32 numbers, and the last of them
-// would round to 2^24, that is u to 1 and the noise to infinity: once in 2^24 tokens, so in one of 131 draws at
-// 128,256 tokens.
-__device__ __forceinline__ float exponential(unsigned word) {
-    const unsigned top = word >> 8;
-    const bool upper = top >= 0x800000u;
-    const float to_end = (static_cast<float>(upper ? 0xffffffu - top : top) + 0.5f) * 5.9604644775390625e-8f;  // 2^-24
-    return upper ? -log1pf(-to_end) : -logf(to_end);
+// One of 2^23 numbers from 2^-24 to 1 - 2^-24, each step exact. With 24 bits, ((word >> 8) + 0.5) 2^-24, the last would
+// round to 1, and its noise to infinity: once in 2^24 tokens, so in one of 131 draws at 128,256 tokens.
+__device__ __forceinline__ float uniform(unsigned word) {
+    return (static_cast<float>(word >> 9) + 0.5f) * 1.1920928955078125e-7f;  // 2^-23
 }
 
 __device__ __forceinline__ bool beats(float score, int token, float other_score, int other_token) {
@@ -33,12 +29,13 @@ extern "C" __global__ void __launch_bounds__(KL_THREADS)
     __shared__ float scores[KL_THREADS];
     __shared__ int tokens[KL_THREADS];
     const int nobody = 0x7fffffff;
+    const float infinity = __int_as_float(0x7f800000);
     const unsigned draw = blockIdx.x;
     const unsigned row = blockIdx.y;
     const int thread = threadIdx.x;
     const Stored* own = logits + row_offset(row, vocabulary);
 
-    float best = -INFINITY;
+    float best = -infinity;
     int winner = nobody;
     for (int group = thread; group < (vocabulary + 3) / 4; group += KL_THREADS) {
         const PhiloxWords words = philox(group, draw, row, 0u, seed_low, seed_high);
@@ -46,13 +43,13 @@ extern "C" __global__ void __launch_bounds__(KL_THREADS)
             const int token = 4 * group + lane;
             if (token >= vocabulary) break;
             const float logit = widen(own[token]) * inverse_temperature;
-            const float score = logit - logf(exponential(words.word[lane]));
+            const float score = logit - logf(-logf(uniform(words.word[lane])));
             if (score > best) {
                 best = score;
                 winner = token;
             }
             if (score != score) {  // a NaN beats every score, and has no token
-                best = INFINITY;
+                best = infinity;
                 winner = -1;
             }
         }

@@ -1,0 +1,72 @@
+"""Kernels of our own, as subjects: one CUDA source each, run on the CPU by the backend `host`.
+
+Their cost models are read off the sources. A thread adds every 256th term, and the block adds the threads' sums in a
+tree; the softmax rescales a thread's sum once in 16 terms, and once before the tree. CUDA's expf is good to 2 ulp and
+its logf to 1 (CUDA C++ Programming Guide, "Mathematical Functions"); the C library's, on the CPU, are better. Without
+fast math no exp2 stands in for an exp whose argument it would round.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+from gpu_checks.backends.host import open_gumbel, open_token_kl, open_whole_kl
+from gpu_checks.bounds.cost import CostModel, strided_block
+from gpu_checks.kernels.sources import CHUNK, GUMBEL, THREADS, TOKEN_KL, WHOLE_KL, Kernel
+from gpu_checks.subject import Subject
+
+_STEP = THREADS * CHUNK
+"""Logits that a block takes in one step of its softmax."""
+
+
+def _rescalings(vocabulary: int) -> int:
+    return ceil(vocabulary / _STEP) + 1
+
+
+_COST = CostModel(chain=strided_block(THREADS), rescalings=_rescalings, exp_ulp=2.0, log_ulp=1.0, k3="switched")
+
+_SHIM = "gpu_checks/kernels/cuda_on_cpu.hpp"
+
+
+def _sources(kernel: Kernel) -> tuple[str, ...]:
+    own = (f"gpu_checks/kernels/{name}" for name in kernel.files)
+    return (*own, *(f"gpu_checks/generated/{name}" for name in kernel.generated), _SHIM)
+
+
+OWN_KL = Subject(
+    name="own-kl",
+    title="our fused log-softmax and KL estimator (CUDA C++)",
+    family="sampled",
+    claim="k3 as loss",
+    cost=_COST,
+    backends={"host": open_token_kl},
+    sources=_sources(TOKEN_KL),
+    returns_log_probability=True,
+    temperatures=(1.0, 0.7),
+    block=_STEP,
+)
+OWN_WHOLE_KL = Subject(
+    name="own-whole-kl",
+    title="our KL divergence over the whole vocabulary (CUDA C++)",
+    family="whole",
+    claim="reverse_kl",
+    cost=_COST,
+    backends={"host": open_whole_kl},
+    sources=_sources(WHOLE_KL),
+    temperatures=(1.0, 0.7),
+    block=_STEP,
+)
+OWN_GUMBEL = Subject(
+    name="own-gumbel",
+    title="our Gumbel-max sampler (CUDA C++)",
+    family="sampler",
+    claim="softmax",
+    cost=_COST,
+    backends={"host": open_gumbel},
+    sources=_sources(GUMBEL),
+    temperatures=(1.0, 0.7),
+    block=4 * THREADS,
+)
+
+SUBJECTS = (OWN_KL, OWN_WHOLE_KL, OWN_GUMBEL)
+"""Every kernel of our own."""
