@@ -125,3 +125,7 @@ class Subject:
     dtypes: tuple[str, ...] = ("float32", "bfloat16", "float16")
     sources: tuple[str, ...] = ()
     returns_log_probability: bool = False
+    temperatures: tuple[float, ...] = (1.0,)
+    """What the audit sets as `settings["temperature"]`; more than 1 only where the kernel divides logits by it."""
+    block: int = 0
+    """Columns that one step of the kernel takes: a vocabulary that is a multiple of it has no tail (0: any)."""

@@ -21,8 +21,9 @@ class CostModel:
     """How a kernel adds and which functions it calls; units in the last place of float32.
 
     `chain(V)` is the greatest number of additions that one of V addends goes through. `exp_by_exp2` says that
-    exp(x) is computed as exp2(x log2(e)), which rounds the exponent once more. `rescalings(V)` counts the
-    multiplications by exp(old maximum - new maximum) of an online softmax.
+    exp(x) is computed as exp2(x log2(e)), which rounds the exponent once more. `log_floor` is an absolute error of
+    log beside `log_ulp` (lg2.approx near 1: 2^-22, PTX ISA, "Floating Point Instructions: lg2"). `rescalings(V)`
+    counts the multiplications by exp(old maximum - new maximum) of an online softmax.
     """
 
     chain: Callable[[int], int]
@@ -30,7 +31,9 @@ class CostModel:
     exp_ulp: float = 2.0
     log_ulp: float = 1.0
     exp_by_exp2: bool = False
+    log_floor: float = 0.0
     k3: K3Form = "switched"
+    input_roundings: int = 0
     inputs: Literal["logits", "log-probabilities"] = "logits"
 
 

@@ -1,0 +1,1 @@
+"""Holds a kernel against derived bounds, and says what ran where."""

@@ -1,0 +1,172 @@
+"""One cell of an audit: open the subject on a backend, ask its family's checks, close it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from gpu_checks.audit.coefficient import check_coefficient
+from gpu_checks.audit.columns import check_columns
+from gpu_checks.audit.context import Context
+from gpu_checks.audit.determinism import check_determinism
+from gpu_checks.audit.drawing import check_draws
+from gpu_checks.audit.expectation import check_expected_gradient
+from gpu_checks.audit.far import check_far_rows
+from gpu_checks.audit.records import Cell, CellOutcome, Check
+from gpu_checks.audit.tails import check_tails
+from gpu_checks.bounds.sampled import formula_of
+from gpu_checks.bounds.whole import formula_of_objective
+from gpu_checks.formats import FORMATS
+from gpu_checks.subject import Family, Request, Runner, State, Subject, Unavailable
+from oracle.errors import OracleError
+
+CHECKS: Mapping[Family, tuple[Callable[[Context], Check], ...]] = MappingProxyType(
+    {
+        "sampled": (
+            check_coefficient,
+            check_columns,
+            check_expected_gradient,
+            check_tails,
+            check_determinism,
+            check_far_rows,
+        ),
+        "whole": (check_columns, check_tails, check_determinism, check_far_rows),
+        "sampler": (check_draws,),
+    }
+)
+"""What is asked of each family, in this order."""
+
+STATES: Mapping[str, State] = MappingProxyType(
+    {
+        "cuda": State.EXECUTED_GPU,
+        "host": State.EXECUTED_CPU_SAME_SOURCE,
+        "triton-interpreter": State.EXECUTED_CPU_SAME_SOURCE,
+        "numpy": State.EXECUTED_CPU_SAME_SOURCE,
+        "torch": State.EXECUTED_CPU_SAME_SOURCE,
+    }
+)
+_PACKAGES = ("kl-oracle", "numpy", "torch", "triton", "cupy-cuda13x", "liger-kernel", "fla-core")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a cell asks: a subject with its claim on a backend; `edits` plant a fault in the kernel's source."""
+
+    subject: Subject
+    claim: str
+    backend: str
+    dtype: str
+    vocabulary: int
+    seed: int = 0
+    edits: tuple[tuple[str, str], ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+def run_cell(plan: Plan, watch: Callable[[str], None] = lambda _check: None) -> Cell:
+    """Run the checks of one cell. `watch` hears each check's name before it runs.
+
+    Raises ClaimError for a claim that the family cannot be held against; whatever a kernel raises is a failing check.
+    """
+    start = time.perf_counter()
+    subject = plan.subject
+    formula = formula_of(plan.claim) if subject.family == "sampled" else None
+    whole = formula_of_objective(plan.claim) if subject.family == "whole" else None
+    opener = subject.backends.get(plan.backend)
+    if opener is None:
+        return _not_run(plan, f"{subject.name} has no backend {plan.backend}: it has {', '.join(subject.backends)}")
+    if plan.dtype not in subject.dtypes:
+        return _not_run(plan, f"{subject.name} is not audited in {plan.dtype}: {', '.join(subject.dtypes)}")
+
+    def opened(settings: Mapping[str, Any]) -> Runner:
+        return opener(Request(plan.dtype, plan.vocabulary, plan.edits, {**plan.settings, **settings}))
+
+    try:
+        runner = opened({})
+    except Unavailable as absence:
+        return _not_run(plan, str(absence))
+    checks = []
+    try:
+        context = Context(
+            subject,
+            plan.claim,
+            plan.backend,
+            FORMATS[plan.dtype],
+            plan.vocabulary,
+            plan.seed,
+            runner,
+            opened,
+            formula,
+            whole,
+        )
+        for check in CHECKS[subject.family]:
+            watch(check.__name__.removeprefix("check_"))
+            checks.append(_asked(check, context))
+    finally:
+        runner.close()
+    failed = any(c.outcome == "fail" for c in checks)
+    outcome: CellOutcome = "fails" if failed else "passes"
+    return _cell(plan, STATES[plan.backend], outcome, checks=checks, seconds=time.perf_counter() - start)
+
+
+def _asked(check: Callable[[Context], Check], context: Context) -> Check:
+    """A kernel that raises fails the check; a defect of the audit itself is no kernel's fault and goes on up."""
+    try:
+        return check(context)
+    except (OracleError, RuntimeError, OSError, EOFError) as error:
+        text = " ".join(str(error).split())[:300] or type(error).__name__
+        return Check(
+            check=check.__name__.removeprefix("check_"),
+            outcome="fail",
+            message=f"the kernel raised {type(error).__name__}: {text}",
+            remedy="run it on this input by itself; the audit gives finite numbers and tokens of the vocabulary",
+        )
+
+
+def _not_run(plan: Plan, reason: str) -> Cell:
+    return _cell(plan, State.NOT_RUN, "not run", reason=reason)
+
+
+def _cell(plan: Plan, state: State, outcome: CellOutcome, **more: Any) -> Cell:
+    objective = next(
+        (c.measurements.get("objective") for c in more.get("checks", ()) if c.check == "expected_gradient"), None
+    )
+    return Cell(
+        subject=plan.subject.name,
+        title=plan.subject.title,
+        claim=plan.claim,
+        backend=plan.backend,
+        dtype=plan.dtype,
+        vocabulary=plan.vocabulary,
+        state=state.value,
+        outcome=outcome,
+        objective=objective,
+        seed=plan.seed,
+        sources=source_hashes(plan.subject.sources),
+        versions=versions(),
+        **more,
+    )
+
+
+def source_hashes(paths: tuple[str, ...]) -> dict[str, str]:
+    """Return the sha256 of each file that exists, by the name of the file."""
+    return {Path(p).name: hashlib.sha256(Path(p).read_bytes()).hexdigest() for p in paths if Path(p).is_file()}
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that a result depends on, of those that are installed."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+__all__ = ["CHECKS", "STATES", "Plan", "run_cell", "source_hashes", "versions"]

@@ -1,0 +1,75 @@
+"""An audit on a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gpu_checks.audit.records import Audit, Cell, Check
+from gpu_checks.reporters.words import MEANING, about, headline, ratio, states
+from oracle.escaping import plain_record
+from oracle.reporters.console import as_text
+
+_COLOUR = {"passes": "green", "fails": "red", "not run": "yellow"}
+
+
+def render(audit: Audit) -> str:
+    """Return the states, a table of the cells, and what failed in each."""
+    audit = plain_record(audit)
+
+    def paint(console: Console) -> None:
+        console.print(Text(headline(audit), style="bold"))
+        for state, _ in states(audit):
+            console.print(Text(f"  {state}: {MEANING[state]}", style="dim"))
+        console.print()
+        console.print(_table(audit.cells))
+        for cell in audit.cells:
+            _details(console, cell)
+
+    return as_text(paint, 80, 110, 140)
+
+
+def _table(cells: list[Cell]) -> Table:
+    table = Table(show_edge=False, pad_edge=False, header_style="bold", box=None, padding=(0, 2, 0, 0))
+    table.add_column("subject", overflow="fold")
+    table.add_column("backend", no_wrap=True)
+    table.add_column("dtype", no_wrap=True)
+    table.add_column("V", justify="right", no_wrap=True)
+    table.add_column("outcome", no_wrap=True)
+    table.add_column("error/bound", justify="right", no_wrap=True)
+    table.add_column("descends", overflow="fold")
+    table.add_column("time", justify="right", no_wrap=True)
+    for c in cells:
+        table.add_row(
+            Text(c.subject),
+            Text(c.backend),
+            c.dtype,
+            str(c.vocabulary),
+            Text(c.outcome, style=_COLOUR[c.outcome]),
+            ratio(c.worst),
+            c.objective or "",
+            f"{c.seconds:.1f} s" if c.seconds else "",
+        )
+    return table
+
+
+def _details(console: Console, cell: Cell) -> None:
+    shown = [c for c in cell.checks if c.outcome != "pass"]
+    if cell.reason is None and not shown:
+        return
+    console.print()
+    console.print(Text(about(cell), style="bold"))
+    if cell.reason is not None:
+        console.print(Text(f"  {cell.reason}", style="yellow"))
+    for check in shown:
+        _check(console, check)
+
+
+def _check(console: Console, check: Check) -> None:
+    style = "red" if check.outcome == "fail" else "dim"
+    console.print(Text(f"  {check.check}: {check.outcome}", style=style), Text(check.message))
+    if check.where and check.outcome == "fail":
+        console.print(Text(f"    at {check.where}", style="dim"))
+    if check.remedy and check.outcome == "fail":
+        console.print(Text(f"    {check.remedy}", style="dim"))

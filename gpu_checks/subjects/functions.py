@@ -1,0 +1,177 @@
+"""A PyTorch function as a subject: the KL term of a library, at the full vocabulary, on the CPU.
+
+`oracle` finds how the function is called. A function of log-probabilities is given those of the rows' tokens, float32,
+and its gradient is carried on to the logits in float64; a function of logits or distributions gets whole rows in
+float32. PyTorch's sums are taken as one accumulator for every 16 columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gpu_checks.bounds.cost import CostModel
+from gpu_checks.formats import FORMATS, Array
+from gpu_checks.subject import Request, Result, Runner, SampledBatch, Subject, WholeBatch
+from oracle.errors import SubjectError
+from oracle.subject.batch import Batch
+from oracle.subject.binding import bind
+from oracle.subject.roles import WEIGHTS, Role
+from oracle.subject.subject import Subject as TorchSubject
+from oracle.subject.subject import open_subject
+from oracle.subject.target import Target, resolve
+from oracle.subject.vocabulary import Tables
+
+_TORCH = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_OF_ROWS = CostModel(chain=lambda vocabulary: ceil(vocabulary / 16) + 16, k3="naive", input_roundings=4)
+
+_OF_TOKENS = CostModel(chain=lambda _vocabulary: 1, k3="naive", input_roundings=1)
+"""The softmax is the audit's own there, in float64; the log-probability is rounded once."""
+
+
+def subjects_of(target: str, claim: str, roles: Sequence[str] = (), settings: Sequence[str] = ()) -> list[Subject]:
+    """Return the subjects of a target text; raises OracleError as `identify` does."""
+    return [_subject(found, claim, roles, settings) for found in resolve(target)]
+
+
+def _subject(target: Target, claim: str, roles: Sequence[str], settings: Sequence[str]) -> Subject:
+    opened = open_subject(target, bind(target.function, roles, settings))
+    if any(role in opened.binding.roles for pair in WEIGHTS.items() for role in pair):
+        raise SubjectError(
+            f"{target.name} takes hidden states: at the full vocabulary an audit gives logits; "
+            "audit the part that takes logits or log-probabilities"
+        )
+    reward = "in reward" in " ".join(claim.split())
+
+    def opener(request: Request) -> Runner:
+        return _Function(opened.at_precision(_TORCH[request.dtype]) if opened.wide else opened, request.dtype, reward)
+
+    return Subject(
+        name=target.name,
+        title="PyTorch function, on the CPU",
+        family="whole" if opened.whole else "sampled",
+        claim=claim,
+        cost=_OF_ROWS if opened.wide else _OF_TOKENS,
+        dtypes=("float32",) if opened.wide else tuple(_TORCH),
+        backends={"torch": opener},
+    )
+
+
+@dataclass(frozen=True)
+class _Function:
+    subject: TorchSubject
+    dtype: str
+    reward: bool
+
+    def __call__(self, batch: Any) -> Result:
+        if isinstance(batch, WholeBatch):
+            return self._whole(batch)
+        if self.subject.wide:
+            return self._wide(batch)
+        return self._narrow(batch)
+
+    def close(self) -> None:
+        """Nothing was started."""
+
+    def _narrow(self, batch: SampledBatch) -> Result:
+        log_p = torch.from_numpy(batch.logits.astype(np.float64)).log_softmax(-1)
+        tokens = torch.from_numpy(batch.tokens)
+        own = log_p.gather(-1, tokens[:, None])
+        dtype = torch.float32
+        subject = self.subject.at_precision(dtype)
+        leaf = own.to(dtype).requires_grad_()
+        values, slope = self._slopes(subject, _batch(batch, own, None).to(dtype), leaf, batch.upstream)
+        score = torch.nn.functional.one_hot(tokens, log_p.shape[-1]) - log_p.exp()
+        gradient = FORMATS[self.dtype].store((slope.double() * score).numpy())
+        return Result(values.detach().float().numpy(), gradient)
+
+    def _slopes(self, subject: TorchSubject, batch: Batch, leaf: Tensor, upstream: Array) -> tuple[Tensor, Tensor]:
+        """Value [row] and upstream times its derivative [row, 1]; a loss is asked row by row."""
+        weight = torch.from_numpy(upstream.astype(np.float64)).to(leaf.dtype)
+        if subject.kind == "penalty":
+            value = subject.result(batch, leaf)
+            if self.reward:
+                return value[:, 0], weight[:, None] * value.detach()
+            slope = subject.derivative((value[:, 0] * weight).sum(), leaf) if value.requires_grad else None
+            return value[:, 0], torch.zeros_like(leaf) if slope is None else slope
+        values, slopes = [], []
+        for row in range(batch.shape[0]):
+            own = leaf[row : row + 1].detach().requires_grad_()
+            one = _row(batch, row)
+            with_beta, without = subject.result(one, own), subject.result(one.with_beta(0.0), own)
+            part = (with_beta - without).sum()
+            slope = subject.derivative(part, own) if part.requires_grad else None
+            values.append(part.detach())
+            slopes.append(weight[row] * (torch.zeros_like(own) if slope is None else slope))
+        return torch.stack(values), torch.cat(slopes)
+
+    def _wide(self, batch: SampledBatch) -> Result:
+        """Rows whose reference and sampler give the token what the batch says, and the others what the policy does."""
+        log_p = torch.from_numpy(batch.logits.astype(np.float64)).log_softmax(-1)
+        tokens = torch.from_numpy(batch.tokens)[:, None]
+        own = log_p.gather(-1, tokens)
+        rows = []
+        for other in (batch.reference, batch.sampler if batch.sampler is not None else own[:, 0].numpy()):
+            at = torch.from_numpy(np.asarray(other, np.float64))[:, None]
+            rest = log_p + torch.log(-torch.expm1(at)) - torch.log(-torch.expm1(own))
+            rows.append(rest.scatter(-1, tokens, at))
+        tables = Tables(log_p[:, None], rows[0][:, None], rows[1][:, None], tokens)
+        return self._on_logits(_batch(batch, own, tables), batch.upstream)
+
+    def _whole(self, batch: WholeBatch) -> Result:
+        log_p, log_q = (
+            torch.from_numpy(x.astype(np.float64)).log_softmax(-1)[:, None] for x in (batch.policy, batch.reference)
+        )
+        tokens = torch.zeros(log_p.shape[0], 1, dtype=torch.int64)
+        own, other = log_p[..., 0], log_q[..., 0]
+        tables = Tables(log_p, log_q, log_p, tokens)
+        n = own.shape[0]
+        whole = Batch(own, other, own, torch.ones_like(own), torch.zeros(n, dtype=own.dtype), 1.0, tables)
+        return self._on_logits(whole, batch.upstream)
+
+    def _on_logits(self, batch: Batch, upstream: Array) -> Result:
+        """Row by row: what one row takes of the whole vocabulary is memory enough."""
+        values, gradients = [], []
+        for row in range(batch.shape[0]):
+            one = _row(batch, row)
+            logits = self.subject.logits(one).detach().requires_grad_()
+            answer = self.subject.result_on(one, logits).sum()
+            if self.subject.kind == "loss" and Role.BETA in self.subject.binding.roles:
+                answer = answer - self.subject.result_on(one.with_beta(0.0), logits).sum()
+            scalar = answer
+            if self.reward:
+                scalar = answer.detach() * logits[0, 0].log_softmax(-1)[int(one.tables.tokens)]  # type: ignore[union-attr]
+            slope = self.subject.derivative(float(upstream[row]) * scalar, logits) if scalar.requires_grad else None
+            values.append(float(answer.detach()))
+            gradient = torch.zeros_like(logits) if slope is None else slope
+            gradients.append(FORMATS[self.dtype].store(gradient[0, 0].double().numpy()))
+        return Result(np.array(values, np.float32), np.stack(gradients))
+
+
+def _batch(batch: SampledBatch, own: Tensor, tables: Tables | None) -> Batch:
+    n = own.shape[0]
+    reference = torch.from_numpy(batch.reference.astype(np.float64))[:, None]
+    sampler = own if batch.sampler is None else torch.from_numpy(batch.sampler.astype(np.float64))[:, None]
+    return Batch(own, reference, sampler, torch.ones_like(own), torch.zeros(n, dtype=own.dtype), 1.0, tables)
+
+
+def _row(batch: Batch, row: int) -> Batch:
+    at = slice(row, row + 1)
+    tables = batch.tables
+    if tables is not None:
+        tables = Tables(tables.policy[at], tables.reference[at], tables.sampler[at], tables.tokens[at])
+    return Batch(
+        batch.policy[at],
+        batch.reference[at],
+        batch.sampler[at],
+        batch.mask[at],
+        batch.advantages[at],
+        batch.beta,
+        tables,
+    )
