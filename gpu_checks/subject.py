@@ -127,5 +127,7 @@ class Subject:
     returns_log_probability: bool = False
     temperatures: tuple[float, ...] = (1.0,)
     """What the audit sets as `settings["temperature"]`; more than 1 only where the kernel divides logits by it."""
+    replayed: bool = False
+    """A sampler whose draws `gpu_checks.sampling.replay` repeats: Gumbel-max over Philox4x32-10, counted as there."""
     block: int = 0
     """Columns that one step of the kernel takes: a vocabulary that is a multiple of it has no tail (0: any)."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,7 +16,7 @@ from gpu_checks.audit.coefficient import check_coefficient
 from gpu_checks.audit.columns import check_columns
 from gpu_checks.audit.context import Context
 from gpu_checks.audit.determinism import check_determinism
-from gpu_checks.audit.drawing import check_draws
+from gpu_checks.audit.drawing import check_frequencies, check_replay
 from gpu_checks.audit.expectation import check_expected_gradient
 from gpu_checks.audit.far import check_far_rows
 from gpu_checks.audit.records import Cell, CellOutcome, Check
@@ -37,7 +38,7 @@ CHECKS: Mapping[Family, tuple[Callable[[Context], Check], ...]] = MappingProxyTy
             check_far_rows,
         ),
         "whole": (check_columns, check_tails, check_determinism, check_far_rows),
-        "sampler": (check_draws,),
+        "sampler": (check_replay, check_frequencies),
     }
 )
 """What is asked of each family, in this order."""
@@ -51,6 +52,7 @@ STATES: Mapping[str, State] = MappingProxyType(
         "torch": State.EXECUTED_CPU_SAME_SOURCE,
     }
 )
+_ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("kl-oracle", "numpy", "torch", "triton", "cupy-cuda13x", "liger-kernel", "fla-core")
 
 
@@ -153,9 +155,30 @@ def _cell(plan: Plan, state: State, outcome: CellOutcome, **more: Any) -> Cell:
     )
 
 
-def source_hashes(paths: tuple[str, ...]) -> dict[str, str]:
-    """Return the sha256 of each file that exists, by the name of the file."""
-    return {Path(p).name: hashlib.sha256(Path(p).read_bytes()).hexdigest() for p in paths if Path(p).is_file()}
+def source_hashes(sources: tuple[str, ...]) -> dict[str, str]:
+    """Return the sha256 of each file that exists, by its name: a path from the project's root, or `module:a.b.c`.
+
+    A module is found without being imported; of a folder all files count.
+    """
+    found = {}
+    for source in sources:
+        path = _installed(source.removeprefix("module:")) if source.startswith("module:") else _ROOT / source
+        if path is None:
+            continue
+        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+            if file.is_file():
+                found[file.name if file.parent == path.parent else f"{path.name}/{file.name}"] = hashlib.sha256(
+                    file.read_bytes()
+                ).hexdigest()
+    return found
+
+
+def _installed(module: str) -> Path | None:
+    package, *rest = module.split(".")
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations))).joinpath(*rest).with_suffix(".py")
 
 
 def versions() -> dict[str, str]:

@@ -17,7 +17,8 @@ _ASKS = {
     "tails": "Extreme rows are finite and inside their bounds.",
     "determinism": "The same numbers give the same bits.",
     "far_rows": "Rows beyond 2^31 elements are read and written where they are.",
-    "draws": "Tokens are drawn from softmax(logits).",
+    "replay": "Draws are those that the counters of the generator give.",
+    "frequencies": "Tokens are drawn from softmax(logits), by their frequencies.",
 }
 
 

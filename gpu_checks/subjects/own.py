@@ -65,6 +65,7 @@ OWN_GUMBEL = Subject(
     backends={"host": open_gumbel},
     sources=_sources(GUMBEL),
     temperatures=(1.0, 0.7),
+    replayed=True,
     block=4 * THREADS,
 )
 
