@@ -34,7 +34,7 @@ _LARGEST_VOCABULARY = 2**30
 
 
 class KernelError(RuntimeError):
-    """A launch ended early: threads diverged at a barrier or in a warp; the message names threads and lines."""
+    """A launch ended early: threads diverged at a barrier or in a warp, or were outside of memory; it says where."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Library:
         """Run the blocks of a grid, all or those with the given linear indices, x fastest.
 
         Arguments are contiguous arrays (their address is passed), None (a null pointer) and NumPy scalars of
-        the parameter's type. Raises KernelError where threads diverge.
+        the parameter's type. Raises KernelError where threads diverge or leave memory.
         """
         order = schedule or Schedule()
         chosen = None if blocks is None else np.asarray(blocks, dtype=np.uint64)

@@ -7,7 +7,7 @@
 // for its block, or it would hide a missing __syncthreads.
 //
 // Shared memory is poisoned with 0xff bytes (NaN, -1) before each block. Divergence at a barrier or in a warp ends
-// the launch with an error that names the lines; nothing aborts.
+// the launch with an error that names the lines, and so does an access outside of mapped memory; nothing aborts.
 //
 // Compile with -fvisibility=hidden: each library has a machine of its own, which runs one launch at a time. And with
 // -U_FORTIFY_SOURCE: its check of longjmp takes a change of stacks for an error.
@@ -17,7 +17,9 @@
 #pragma once
 
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -44,6 +46,16 @@ extern unsigned char __stop_cuda_shared[] __attribute__((weak, visibility("hidde
 
 namespace cuda_on_cpu {
 
+struct Index {
+    unsigned x, y, z;
+};
+
+}  // namespace cuda_on_cpu
+
+inline cuda_on_cpu::Index blockIdx, blockDim, gridDim;
+
+namespace cuda_on_cpu {
+
 enum Schedule : uint32_t { forward_order = 0, reverse_order = 1, random_order = 2 };
 
 // What a launch is told; gpu_checks/backends/host.py has the same fields.
@@ -61,10 +73,6 @@ constexpr unsigned most_threads = 1024;
 constexpr size_t stack_size = 64 * 1024;
 
 enum class State { runnable, at_warp, at_block, ended };
-
-struct Index {
-    unsigned x, y, z;
-};
 
 struct Fiber {
     ucontext_t beginning;
@@ -224,6 +232,40 @@ inline bool prepare() {
     return true;
 }
 
+// While a launch runs, an access outside of memory is its error. Other threads keep the handlers that there were.
+struct Guard {
+    struct sigaction before[2];
+
+    Guard();
+    ~Guard() {
+        sigaction(SIGSEGV, &before[0], nullptr);
+        sigaction(SIGBUS, &before[1], nullptr);
+    }
+};
+
+inline Guard* guard = nullptr;
+inline pthread_t launching;
+
+inline void outside(int signal, siginfo_t* info, void*) {
+    if (!pthread_equal(pthread_self(), launching)) {
+        sigaction(signal, &guard->before[signal == SIGSEGV ? 0 : 1], nullptr);  // and the access is tried again
+        return;
+    }
+    snprintf(machine.error, sizeof machine.error, "thread %u of block (%u, %u, %u) is outside of memory, at %p",
+             machine.current, blockIdx.x, blockIdx.y, blockIdx.z, info->si_addr);
+    _longjmp(machine.scheduler, 1);
+}
+
+inline Guard::Guard() {
+    guard = this;
+    launching = pthread_self();
+    struct sigaction action = {};
+    action.sa_sigaction = outside;
+    action.sa_flags = SA_SIGINFO | SA_NODEFER;  // the handler is left by a jump
+    sigaction(SIGSEGV, &action, &before[0]);
+    sigaction(SIGBUS, &action, &before[1]);
+}
+
 inline bool run_block() {
     memset(__start_cuda_shared, 0xff, static_cast<size_t>(__stop_cuda_shared - __start_cuda_shared));
     for (unsigned thread = 0; thread < machine.threads; ++thread) {
@@ -241,8 +283,6 @@ inline bool run_block() {
 }
 
 }  // namespace cuda_on_cpu
-
-inline cuda_on_cpu::Index blockIdx, blockDim, gridDim;
 
 struct cuda_on_cpu_thread_index {
     struct {
@@ -296,6 +336,7 @@ inline int run(const Launch& launch, void (*body)(void**), void** arguments) {
     blockDim = {launch.threads, 1, 1};
     gridDim = {launch.grid[0], launch.grid[1], launch.grid[2]};
     if (!prepare()) return 1;
+    const Guard guarded;
     const uint64_t plane = static_cast<uint64_t>(launch.grid[0]) * launch.grid[1];
     const uint64_t all = plane * launch.grid[2];
     const uint64_t count = launch.blocks ? launch.block_count : all;
