@@ -6,9 +6,11 @@ half of the false-alarm rate (Bonferroni). Binnings are fixed before the draws a
 
 G = 2 sum O log(O / E), divided by q = 1 + (sum 1/p - 1) / (6 n (k - 1)) (Williams, "Improved likelihood ratio tests for
 complete contingency tables", Biometrika 63, 1976), is compared with chi-squared of k - 1 degrees: an approximation,
-for which neighbouring bins are merged until each expects at least 5 draws. `rigorous=True` takes a threshold that
-holds at every number of draws instead (Agrawal, "Finite-sample concentration of the multinomial in relative entropy",
-IEEE Trans. Inf. Theory 66, 2020, theorem I.2): P(G >= g) <= exp(-g/2) (e g / (2 (k - 1)))^(k - 1). It finds less.
+for which neighbouring bins are merged until each expects at least 5 draws. The tests measure it at a rate of 1e-2, and
+not at 1e-6. `rigorous=True` takes a threshold that holds at every number of draws instead, and finds less (Agrawal,
+"Finite-sample concentration of the multinomial in relative entropy", IEEE Trans. Inf. Theory 66, 2020, theorem I.2):
+
+    P(G >= g) <= exp(-g/2) (e g / (2 (k - 1)))^(k - 1).
 """
 
 from __future__ import annotations
@@ -179,6 +181,6 @@ def _noncentrality(binning: Binning, samples: int, false_alarm: float, miss: flo
 
 
 def _williams(
-    probabilities: Float64[np.ndarray, " bin"], samples: Int64[np.ndarray, "*run"] | int | float
+    probabilities: Float64[np.ndarray, " bin"], samples: Float64[np.ndarray, "*run"] | Int64[np.ndarray, "*run"] | int
 ) -> Float64[np.ndarray, "*run"]:
     return np.asarray(1 + (np.sum(1 / probabilities) - 1) / (6 * samples * (len(probabilities) - 1)))

@@ -85,7 +85,7 @@ def test_the_detectable_discrepancy_is_found(sign: int) -> None:
 def test_every_larger_discrepancy_is_found_by_as_many_samples() -> None:
     law, n = Law(0.3, 0.04, 0.0, 1.0), 400
     least_shift = mean_detectable(law, n, 1e-6, 1e-3)
-    for mean in np.linspace(0.3 + least_shift, 1, 40):
+    for mean in np.linspace(0.3 + least_shift, 1, 40).tolist():
         planted = Law(mean, (1 - mean) * mean, 0.0, 1.0)
         assert mean_samples(law, planted, 1e-6, 1e-3) <= n
     assert mean_samples(law, Law(0.3 + 0.98 * least_shift, 0.2496, 0.0, 1.0), 1e-6, 1e-3) > n
@@ -117,6 +117,15 @@ def test_bennett_at_known_points() -> None:
     assert log_tail(t, 1000, 0.2, 3.0) == pytest.approx(math.log(1e-6))
     assert radius(1, 0.2, 3.0, 1e-6) == 3.0
     assert radius(5, 0.0, 3.0, 1e-6) == 0.0
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_each_side_has_half_of_the_rate(sign: int) -> None:
+    law = Law(0.3, 0.04, 0.0, 1.0)
+    out = mean_test(np.full(500, 0.3 + 0.1 * sign), law, 1e-4, slack=0.01)
+    reach = 0.7 if sign > 0 else 0.3
+    assert out.statistic == pytest.approx(0.1)
+    assert log_tail(out.threshold - 0.01, 500, 0.04, reach) == pytest.approx(math.log(1e-4 / 2))
 
 
 def test_the_least_count_is_found() -> None:

@@ -68,6 +68,13 @@ def test_the_detectable_discrepancy_is_found(sign: int) -> None:
     assert paired_detectable(-1.0, 1.0, n, RATE, miss, slack=0.1) > shift + 0.2
 
 
+def test_the_radius_is_that_of_the_theorem() -> None:
+    x = np.tile([0.5, -0.5], 50)
+    out = paired_test(x, np.zeros(100), -2.0, 1.0, 1e-3)
+    log = math.log(3 / 1e-3)
+    assert out.threshold == pytest.approx(x.std(ddof=1) * math.sqrt(2 * log / 100) + 7 * 3 * log / (3 * 99))
+
+
 def test_a_difference_outside_the_range_alarms() -> None:
     out = paired_test(np.array([0.0, 1.0]), np.array([0.0, 0.4]), -0.5, 0.5, 1e-6)
     assert out.alarm
