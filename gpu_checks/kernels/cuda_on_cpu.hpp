@@ -1,10 +1,10 @@
 // CUDA C++ on the CPU, for one source that runs in both places (C++17, Linux, GCC or Clang).
 //
-// Each thread of a block is a fiber; blocks run one after another. (ucontext makes a fiber; _setjmp and _longjmp
-// switch, because swapcontext asks the kernel about signals each time: a row takes 20,000 switches.) A fiber gives way only at
-// __syncthreads, __syncwarp and shuffles, and the schedule decides who goes next: a missing barrier shows
-// under the schedule that runs a reader before its writer. Warps are 32 lanes; a shuffle waits for its warp and not
-// for its block, or it would hide a missing __syncthreads.
+// Each thread of a block is a fiber; blocks run one after another. (ucontext makes a fiber; _setjmp and _longjmp switch,
+// because swapcontext asks the kernel about signals each time: a row takes thousands of switches.) A fiber gives way only at
+// __syncthreads, __syncwarp and shuffles, and the schedule decides who goes next: a missing barrier shows under the
+// schedule that runs a reader before its writer. Warps are 32 lanes; a shuffle waits for its warp and not for its
+// block, or it would hide a missing __syncthreads.
 //
 // Shared memory is poisoned with 0xff bytes (NaN, -1) before each block. Divergence at a barrier or in a warp ends
 // the launch with an error that names the lines, and so does an access outside of mapped memory; nothing aborts.
