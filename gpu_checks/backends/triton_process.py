@@ -74,6 +74,8 @@ class Worker:
         `doing` names the work in an error's line. Raises what the worker reports (ERRORS), or WorkerLost where it has
         ended or does not answer in time; it is ended then.
         """
+        if self._connection.closed:
+            raise WorkerLost(f"Triton's worker was ended before {doing}; open the runner anew")
         try:
             self._connection.send(message)
         except OSError:

@@ -7,8 +7,9 @@ from compiled code, `install` either makes it agree or makes it refuse:
 |---|---|---|
 | float32 to bfloat16 | truncates | rounds to nearest even, as `cvt.rn` does |
 | arithmetic on bfloat16 | works on the bit patterns | computed in float32, rounded to bfloat16; else `Refused` |
-| sums and scans in 16 bits | bit patterns, or wider than compiled | `Refused`: the order of rounding is the compiler's |
+| sums and scans in 16 bits | bit patterns, or too wide | `Refused`: the order of rounding is the compiler's |
 | `tl.dot` of bfloat16 | bit patterns | operands in float32 |
+| a scalar comparison as mask | becomes an integer, an error | int1 |
 | a Python float as argument | stays a Python float | a float32 scalar, as the launcher passes it |
 | `triton.autotune` | wants a driver to measure with | takes the first configuration, and says which |
 | libdevice | returns None | NumPy bodies of the plain functions; the others `Refused` |

@@ -85,7 +85,9 @@ def _patch_arithmetic(internals: Internals) -> None:
 
     def binary(self: Any, left: Any, right: Any, function: Any) -> Any:
         if not (is_bfloat16(left) or is_bfloat16(right)):
-            return stock_binary(self, left, right, function)
+            result = stock_binary(self, left, right, function)
+            # the stock result of a comparison has its operands' type, and a splat of it turns True into that type's 1
+            return Handle(result.data, tl.int1) if function in _COMPARISONS else result
         if not (is_bfloat16(left) and is_bfloat16(right)):
             raise refuse(f"{function.__name__} of {left.dtype.scalar} and {right.dtype.scalar}", "mixed formats")
         if function in _COMPARISONS:

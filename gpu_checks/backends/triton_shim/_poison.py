@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from gpu_checks.subject import Unavailable
 
 
@@ -12,6 +10,8 @@ def poison() -> None:
 
     Raises Unavailable where PyTorch cannot: kernels would then be judged on stale memory.
     """
+    import torch  # here, for the page that only names the errors of this package stays light
+
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = True  # type: ignore[attr-defined]
     for empty in (torch.empty(3), torch.empty_like(torch.ones(3, dtype=torch.bfloat16)), torch.ones(1).new_empty(3)):
