@@ -83,13 +83,25 @@ def check_coefficient(context: Context) -> Check:
     )
 
 
-def _held(context: Context, formula: Formula, batch: SampledBatch, result: Result, scale: float = 1.0) -> Worst:
+def _held(context: Context, formula: Formula, batch: SampledBatch, result: Result) -> Worst:
     worst = Worst()
     for row in range(len(batch.tokens)):
-        due = expected(formula, batch, row, context.subject.cost, context.form)
-        got = np.asarray(result.gradient[row], np.float64) / scale
-        worst = worst.joined(compare(got, due.gradient, f"gradient at L = {due.log_ratio.value:.4g}"))
+        worst = worst.joined(_row(context, formula, batch, result, row))
     return worst
+
+
+def _row(
+    context: Context, formula: Formula, batch: SampledBatch, result: Result, row: int, scale: float = 1.0
+) -> Worst:
+    due = expected(formula, batch, row, context.subject.cost, context.form)
+    got = np.asarray(result.gradient[row], np.float64) / scale
+    return compare(got, due.gradient, f"gradient at L = {due.log_ratio.value:.4g}")
+
+
+def _fits(context: Context, formula: Formula, batch: SampledBatch, result: Result, scale: float) -> bool:
+    """Whether every row is inside the bounds of another form; the first that is not ends it."""
+    rows = range(len(batch.tokens))
+    return all(_row(context, formula, batch, result, row, scale).holds for row in rows)
 
 
 def _values(context: Context, formula: Formula, batch: SampledBatch, result: Result) -> Worst:
@@ -120,9 +132,6 @@ def _fitting(context: Context, runs: list[tuple[SampledBatch, Result]]) -> list[
         if formula.weighted and runs[0][0].sampler is None:
             continue
         for scale, written in ((1.0, name), (-1.0, f"-1 x ({name})")):
-            worst = Worst()
-            for batch, result in runs:
-                worst = worst.joined(_held(context, formula, batch, result, scale))
-            if worst.holds:
+            if all(_fits(context, formula, batch, result, scale) for batch, result in runs):
                 found.append(written)
     return sorted(found, key=len)

@@ -8,7 +8,8 @@ import msgspec
 
 SCHEMA = "kl-oracle/audit/1"
 
-Outcome = Literal["pass", "fail", "skip"]
+Outcome = Literal["pass", "fail", "skip", "note"]
+"""A note is what a user should know and nobody is accused of."""
 CellOutcome = Literal["passes", "fails", "not run"]
 
 

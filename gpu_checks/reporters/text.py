@@ -67,9 +67,9 @@ def _details(console: Console, cell: Cell) -> None:
 
 
 def _check(console: Console, check: Check) -> None:
-    style = "red" if check.outcome == "fail" else "dim"
+    style = {"fail": "red", "note": "yellow"}.get(check.outcome, "dim")
     console.print(Text(f"  {check.check}: {check.outcome}", style=style), Text(check.message))
     if check.where and check.outcome == "fail":
         console.print(Text(f"    at {check.where}", style="dim"))
-    if check.remedy and check.outcome == "fail":
+    if check.remedy:
         console.print(Text(f"    {check.remedy}", style="dim"))

@@ -140,13 +140,16 @@ class _Function:
         values, gradients = [], []
         for row in range(batch.shape[0]):
             one = _row(batch, row)
-            logits = self.subject.logits(one).detach().requires_grad_()
+            assert one.tables is not None
+            logits = self.subject.logits(one).detach().clone()
+            logits[:, :1] = one.tables.policy.to(logits.dtype)  # as they are, also where a probability underflows
+            logits.requires_grad_()
             answer = self.subject.result_on(one, logits).sum()
             if self.subject.kind == "loss" and Role.BETA in self.subject.binding.roles:
                 answer = answer - self.subject.result_on(one.with_beta(0.0), logits).sum()
             scalar = answer
             if self.reward:
-                scalar = answer.detach() * logits[0, 0].log_softmax(-1)[int(one.tables.tokens)]  # type: ignore[union-attr]
+                scalar = answer.detach() * logits[0, 0].log_softmax(-1)[int(one.tables.tokens)]
             slope = self.subject.derivative(float(upstream[row]) * scalar, logits) if scalar.requires_grad else None
             values.append(float(answer.detach()))
             gradient = torch.zeros_like(logits) if slope is None else slope

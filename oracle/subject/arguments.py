@@ -84,15 +84,20 @@ def _wide(
     reference = _lowered(batch.reference.to(convention.dtype), rest)
     sampler = _lowered(batch.sampler.to(convention.dtype), rest)
     own = frame.logits(policy_rows(convention, batch, policy, rest)) if logits is None else logits
-    away = frame.logits(rows_of(reference, rest.reference, rest.tokens))
-    drawn = frame.logits(rows_of(sampler, rest.sampler, rest.tokens))
+    if rest.tables is None:
+        away = frame.logits(rows_of(reference, rest.reference, rest.tokens))
+        drawn = frame.logits(rows_of(sampler, rest.sampler, rest.tokens))
+    else:  # as they are: a share of a probability loses what underflows
+        away, drawn = (frame.logits(x.to(convention.dtype)) for x in (rest.tables.reference, rest.tables.sampler))
     b, n, size = own.shape
+    hidden_states = any(role in binding.roles for pair in WEIGHTS.items() for role in pair)
     # a model's log-softmax stands before them: its backward pass is part of the gradient at the logits
     normal = own.log_softmax(-1)
     with _disable_current_modes():
         step = (1 + torch.arange(n, dtype=convention.dtype))[None, :, None].expand(b, n, 1)
-        matrix = torch.eye(size, dtype=convention.dtype) if convention.plain else head(size, convention.dtype)
-        other = matrix.roll((1, 1), (0, 1)).contiguous()
+        if hidden_states:  # a square of the vocabulary
+            matrix = torch.eye(size, dtype=convention.dtype) if convention.plain else head(size, convention.dtype)
+            other = matrix.roll((1, 1), (0, 1)).contiguous()
         bias = (0.0 if convention.plain else _BIAS) * torch.arange(size, dtype=convention.dtype)
         tokens = frame.ids(rest.tokens, size)
         if convention.ignore:
@@ -115,7 +120,7 @@ def _wide(
         Role.PROMPT_LENGTH: frame.prompt,
         Role.BIAS: bias,
     }
-    for (hidden, weight), x in zip(WEIGHTS.items(), shifted.values(), strict=True):
+    for (hidden, weight), x in zip(WEIGHTS.items(), shifted.values(), strict=True) if hidden_states else ():
         # each matrix is symmetric and its own inverse, so that hidden @ weight.T is the logits again
         mine = matrix if hidden is Role.HIDDEN or weight not in binding.roles else other
         biased = Role.BIAS in binding.roles and hidden is Role.HIDDEN

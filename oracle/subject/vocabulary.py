@@ -47,6 +47,8 @@ class Rest:
     tokens: Int64[Tensor, "b t"]
     excess: Float[Tensor, "b t"]
     """What to take from all log-probabilities of a position so that each is that of a probability below 1."""
+    tables: Tables | None = None
+    """The batch's own, where they are of this batch."""
 
 
 def rest_of(
@@ -66,7 +68,7 @@ def rest_of(
         excess = (torch.stack(numbers).amax(0) + _ROOM).clamp(min=0.0)
         if tables is not None and _fits(tables, numbers):
             own, away, drawn = (_share(x, tables.tokens) for x in (tables.policy, tables.reference, tables.sampler))
-            return Rest(own, away, drawn, tables.tokens, torch.zeros_like(excess))
+            return Rest(own, away, drawn, tables.tokens, torch.zeros_like(excess), tables)
         b, t = policy.shape
         if plain:
             tokens = (torch.arange(b)[:, None] + torch.arange(t)[None, :]) % 2
