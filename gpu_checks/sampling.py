@@ -111,7 +111,7 @@ def replay(
         score = xp.where(live, x + g, lowest)
         winner = xp.argmax(score, axis=-1, keepdims=True)
         own = places == winner
-        rest = xp.max(xp.where(own | ~live, lowest, score + bound), axis=-1)
+        rest = xp.max(xp.where(own, lowest, score + bound), axis=-1)
         best = xp.max(xp.where(own, score - bound, lowest), axis=-1)
         tie = rest == np.inf  # two infinite scores, by a faulty conversion
         zero = xp.zeros_like(best)
@@ -179,15 +179,8 @@ def alias_table(probabilities: Float64[np.ndarray, " token"]) -> AliasTable:
         mass[more] -= 1 - mass[less]
         if mass[more] < 1:
             small.append(large.pop())
-    # Rounding alone leaves a column of either kind over, and its mass is 1 up to rounding. A token of probability 0
-    # is among the small ones from the start; it is left over only if rounding ate the large ones, and is never kept.
-    keep = np.clip(np.array(mass), 0, 1)
-    last = np.array(large + [i for i in small if probabilities[i] > 0], dtype=np.int64)
-    keep[last] = 1
-    alias_array = np.array(alias, dtype=np.int64)
-    orphans = np.array([i for i in small if probabilities[i] == 0], dtype=np.int64)
-    alias_array[orphans] = int(np.argmax(probabilities))
-    return AliasTable(keep, alias_array)
+    # Masses sum to the size, so whatever column is left over has mass 1 up to rounding, and itself for an alias.
+    return AliasTable(np.clip(np.array(mass), 0, 1), np.array(alias, dtype=np.int64))
 
 
 def _uniform_rows(logits: Any, seed: int, draws: Any, row: int, uniform: Uniform) -> Iterator[Any]:

@@ -106,6 +106,8 @@ def test_the_test_decides_as_its_statistics_do(rigorous: bool) -> None:
             else:
                 assert out.alarm == bool(alarms(law, counts, MANY))
             assert out.samples == MANY
+            bins = {b.bins if rigorous else b.merged(MANY).bins for b in law.binnings}
+            assert out.threshold in {g_threshold(k, RATE / 2, rigorous) for k in bins}
 
 
 def planted(name: str) -> Floats:

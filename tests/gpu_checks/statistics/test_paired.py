@@ -75,6 +75,13 @@ def test_the_radius_is_that_of_the_theorem() -> None:
     assert out.threshold == pytest.approx(x.std(ddof=1) * math.sqrt(2 * log / 100) + 7 * 3 * log / (3 * 99))
 
 
+def test_the_slack_widens_the_mean_and_the_deviation() -> None:
+    x = np.tile([0.5, -0.5], 50)
+    plain, wide = (paired_test(x, np.zeros(100), -2.0, 1.0, 1e-3, slack) for slack in (0.0, 0.1))
+    deviation = 0.1 * math.sqrt(100 / 99) * math.sqrt(2 * math.log(3 / 1e-3) / 100)
+    assert wide.threshold == pytest.approx(plain.threshold + 0.1 + deviation)
+
+
 def test_a_difference_outside_the_range_alarms() -> None:
     out = paired_test(np.array([0.0, 1.0]), np.array([0.0, 0.4]), -0.5, 0.5, 1e-6)
     assert out.alarm
