@@ -138,7 +138,7 @@ SUBJECTS: tuple[Subject, ...] = (
         "liger-grpo-corrected",
         "Liger 0.8.5 GrpoLossFunction, use_bias_correction_kl, advantage 0",
         "sampled",
-        "k3 as loss, differentiated weight",
+        "k3 as loss, weight differentiated",
         _LIGER_GRPO,
         4096,
         triton_interpreter("gpu_checks.subjects.liger:GRPO", *LIGER, bias_correction=True),
