@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from functools import cache
 from pathlib import Path
 
@@ -81,6 +82,7 @@ def build(source: Source, flags: tuple[str, ...] = FLAGS) -> Path:
     folder = cache_folder()
     target = folder / f"{Path(source.main).stem}-{hashlib.sha256(identity.encode()).hexdigest()[:32]}.so"
     if target.is_file():
+        os.utime(target)
         return target
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         for name, text in texts.items():
@@ -93,7 +95,19 @@ def build(source: Source, flags: tuple[str, ...] = FLAGS) -> Path:
         if run.returncode != 0:
             raise RuntimeError(f"{source.main} does not compile: {first_error(run.stderr)}")
         os.replace(output, target)
+    forget_unused(folder)
     return target
+
+
+def forget_unused(folder: Path, days: float = 30.0) -> None:
+    """Delete built kernels that nobody has asked for in so many days: a changed source leaves its old ones behind."""
+    oldest = time.time() - days * 86_400
+    for path in folder.glob("*.so"):
+        try:
+            if path.stat().st_mtime < oldest:
+                path.unlink()
+        except FileNotFoundError:  # another process has
+            continue
 
 
 def first_error(text: str) -> str:

@@ -22,11 +22,10 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
 
-#include <memory>
-#include <new>
 #include <type_traits>
 #include <utility>
 
@@ -78,7 +77,7 @@ struct Fiber {
     ucontext_t beginning;
     jmp_buf place;       // where it goes on, once it has begun
     bool begun;
-    std::unique_ptr<unsigned char[]> stack;
+    void* stack;         // kept for the next launch
     State state;
     const char* file;    // where it waits
     int line;
@@ -218,12 +217,12 @@ inline int next_warp() {
 inline bool prepare() {
     for (unsigned thread = 0; thread < machine.threads; ++thread) {
         Fiber& fiber = machine.fibers[thread];
-        if (!fiber.stack) fiber.stack.reset(new (std::nothrow) unsigned char[stack_size]);
+        if (!fiber.stack) fiber.stack = malloc(stack_size);
         if (!fiber.stack || getcontext(&fiber.beginning) != 0) {
             snprintf(machine.error, sizeof machine.error, "no memory for the stacks of %u threads", machine.threads);
             return false;
         }
-        fiber.beginning.uc_stack.ss_sp = fiber.stack.get();
+        fiber.beginning.uc_stack.ss_sp = fiber.stack;
         fiber.beginning.uc_stack.ss_size = stack_size;
         fiber.beginning.uc_link = nullptr;
         makecontext(&fiber.beginning, fiber_main, 0);

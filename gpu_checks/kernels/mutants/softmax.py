@@ -93,8 +93,9 @@ _BARRIERS = (
         "token_kl",
         "reduction.cuh",
         "max: written, before it is read by others",
-        "other bits under another schedule: any maximum that all share serves, but it rounds otherwise",
+        "the last bit of one row in twenty, under another schedule",
         dtypes=("float32",),
+        neutral="any maximum that all threads share gives the same log-sum-exp, up to its last bit",
     ),
     without_barrier(
         "max-one-level",
