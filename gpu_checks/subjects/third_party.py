@@ -20,6 +20,8 @@ from gpu_checks.subject import Family, Opener, Subject
 LIGER = ("liger_kernel", "pip install --no-deps liger-kernel==0.8.5")
 FLA = ("fla", "pip install --no-deps fla-core==0.6.0 einops")
 
+_JSD_LAUNCHER = "liger_kernel.ops.backends._triton.jsd"
+
 BACKEND = "triton-interpreter"
 
 ROWS_A_CALL = 4
@@ -75,6 +77,7 @@ def _subject(
     cost: CostModel,
     block: int,
     opener: Opener,
+    modules: tuple[str, ...],
     *,
     temperatures: tuple[float, ...] = (1.0,),
     dtypes: tuple[str, ...] = ("float32", "bfloat16", "float16"),
@@ -88,7 +91,12 @@ def _subject(
         cost=cost,
         backends={BACKEND: opener},
         dtypes=dtypes,
-        sources=(source, "gpu_checks/subjects/whole_rows.py", "gpu_checks/backends/triton_shim"),
+        sources=(
+            *(f"module:{module}" for module in modules),
+            source,
+            "gpu_checks/subjects/whole_rows.py",
+            "gpu_checks/backends/triton_shim",
+        ),
         temperatures=temperatures,
         block=block,
     )
@@ -107,6 +115,7 @@ def _jsd(suffix: str, claim: str, beta: float) -> Subject:
         _cost(_torch_sum(), inputs="log-probabilities"),
         4096,
         triton_interpreter("gpu_checks.subjects.liger:JSD", *LIGER, beta=beta),
+        ("liger_kernel.ops.jsd", _JSD_LAUNCHER),
     )
 
 
@@ -119,6 +128,7 @@ def _fused_jsd(suffix: str, claim: str, beta: float) -> Subject:
         _cost(_torch_sum()),
         4096,
         triton_interpreter("gpu_checks.subjects.liger:FUSED_JSD", *LIGER, beta=beta),
+        ("liger_kernel.ops.fused_linear_jsd", "liger_kernel.ops.jsd", _JSD_LAUNCHER),
         temperatures=(1.0, 0.75),
     )
 
@@ -132,6 +142,7 @@ SUBJECTS: tuple[Subject, ...] = (
         _LIGER_GRPO,
         4096,
         triton_interpreter("gpu_checks.subjects.liger:GRPO", *LIGER),
+        ("liger_kernel.ops.grpo_loss",),
         temperatures=(1.0, 0.75),
     ),
     _subject(
@@ -142,6 +153,7 @@ SUBJECTS: tuple[Subject, ...] = (
         _LIGER_GRPO,
         4096,
         triton_interpreter("gpu_checks.subjects.liger:GRPO", *LIGER, bias_correction=True),
+        ("liger_kernel.ops.grpo_loss",),
         temperatures=(1.0, 0.75),
     ),
     _subject(
@@ -152,6 +164,7 @@ SUBJECTS: tuple[Subject, ...] = (
         _cost(_blocks(16384, 16), inputs="log-probabilities"),
         16384,
         triton_interpreter("gpu_checks.subjects.liger:KL_DIV", *LIGER),
+        ("liger_kernel.ops.kl_div",),
     ),
     _jsd("-forward", "forward_kl", 0.0),
     _jsd("", "jensen_shannon", 0.5),
@@ -164,6 +177,7 @@ SUBJECTS: tuple[Subject, ...] = (
         _cost(_blocks(16384, 16), inputs="log-probabilities"),
         16384,
         triton_interpreter("gpu_checks.subjects.liger:TVD", *LIGER),
+        ("liger_kernel.ops.tvd",),
         dtypes=("float32",),
     ),
     _fused_jsd("-forward", "forward_kl", 0.0),
@@ -177,6 +191,7 @@ SUBJECTS: tuple[Subject, ...] = (
         _FLA_GRPO,
         65536,
         triton_interpreter("gpu_checks.subjects.fla:GRPO", *FLA),
+        ("fla.modules.grpo.ops", "fla.ops.utils.op"),
     ),
     _subject(
         "fla-kl",
@@ -186,6 +201,7 @@ SUBJECTS: tuple[Subject, ...] = (
         _cost(_online(32768, 32), rescale_every=32768),
         32768,
         triton_interpreter("gpu_checks.subjects.fla:KL_DIV", *FLA),
+        ("fla.modules.fused_kl_div.ops", "fla.ops.utils.op"),
     ),
 )
 """Every kernel of another project that is judged. `liger-tvd` takes probabilities, exp of the batch's numbers, and adds

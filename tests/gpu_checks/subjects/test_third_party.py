@@ -4,6 +4,7 @@ The tolerances here are for a smoke test, the same for all kernels; the audit de
 """
 
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -118,3 +119,21 @@ def test_the_rows_of_a_call_are_those_that_the_cost_models_assume() -> None:
     from gpu_checks.subjects.whole_rows import GROUP
 
     assert third_party.ROWS_A_CALL == GROUP
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_the_installed_modules_count_as_sources(name: str) -> None:
+    modules = [s.removeprefix("module:") for s in BY_NAME[name].sources if s.startswith("module:")]
+    assert modules
+    if find_spec(modules[0].partition(".")[0]) is None:
+        pytest.skip(f"{modules[0]} is not installed")
+    site = third_party_root(modules[0])
+    assert [module for module in modules if not site.joinpath(*module.split(".")).with_suffix(".py").is_file()] == []
+
+
+def third_party_root(module: str) -> Path:
+    """The folder that a module's package lies in; nothing is imported."""
+    spec = find_spec(module.partition(".")[0])
+    assert spec is not None
+    assert spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0]).parent
