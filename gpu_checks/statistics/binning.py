@@ -9,8 +9,13 @@ from jaxtyping import Float64, Int64
 
 BY_LOGIT = 64
 BY_INDEX = 1024
-EXPECTED = 5.0
-"""Draws that a bin has to expect for the chi-squared approximation (Cochran, Biometrics 10, 1954)."""
+EXPECTED = 20.0
+"""Draws that a bin has to expect for the chi-squared approximation to G.
+
+The usual 5 (Cochran, Biometrics 10, 1954) is for Pearson's statistic and few bins. Of 100,000 correct samplers on 1024
+equal bins, a stated rate of 1e-2 (1e-4) accused 1752 (25) where a bin expected 6 draws, and 1021 (9) where it expected
+20.
+"""
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Binning:
         return len(self.probabilities)
 
     def merged(self, samples: int) -> Binning:
-        """Merge neighbours until each bin expects 5 of the samples; the last takes what is left over."""
+        """Merge neighbours until each bin expects 20 of the samples; the last takes what is left over."""
         target, mass, new = EXPECTED / samples, 0.0, 0
         into = np.empty(self.bins, dtype=np.int64)
         for old, p in enumerate(self.probabilities):

@@ -6,9 +6,10 @@ half of the false-alarm rate (Bonferroni). Binnings are fixed before the draws a
 
 G = 2 sum O log(O / E), divided by q = 1 + (sum 1/p - 1) / (6 n (k - 1)) (Williams, "Improved likelihood ratio tests for
 complete contingency tables", Biometrika 63, 1976), is compared with chi-squared of k - 1 degrees: an approximation,
-for which neighbouring bins are merged until each expects at least 5 draws. The tests measure it at a rate of 1e-2, and
-not at 1e-6. `rigorous=True` takes a threshold that holds at every number of draws instead, and finds less (Agrawal,
-"Finite-sample concentration of the multinomial in relative entropy", IEEE Trans. Inf. Theory 66, 2020, theorem I.2):
+for which neighbouring bins are merged until each expects at least 20 draws (`binning.EXPECTED` says why). The tests
+measure it at a rate of 1e-2; down to 1e-4 it was seen to hold, at 1e-6 it was not measured. `rigorous=True` takes a
+threshold that holds at every number of draws instead, and finds less (Agrawal, "Finite-sample concentration of the
+multinomial in relative entropy", IEEE Trans. Inf. Theory 66, 2020, theorem I.2):
 
     P(G >= g) <= exp(-g/2) (e g / (2 (k - 1)))^(k - 1).
 """
@@ -125,8 +126,8 @@ def g_samples(
     """Return the number of draws at which `g_test` finds a planted law, given as log-probabilities, but for rate miss.
 
     The better of the two binnings counts, by the noncentral chi-squared of noncentrality 2 n KL(planted, claimed): an
-    approximation, as `g_detectable`, and a coarse one below a hundred draws. Found by bisection. Raises ValueError for a wrong rate or law, and where both binnings see no
-    difference within 2^53 draws.
+    approximation, as `g_detectable`, and a coarse one below a hundred draws. Found by bisection. Raises ValueError for
+    a wrong rate or law, and where both binnings see no difference within 2^53 draws.
     """
     check_rate("false-alarm", false_alarm)
     check_rate("miss", miss)
@@ -160,7 +161,7 @@ def _usable(claimed: Softmax, samples: int, rigorous: bool) -> list[Binning]:
     merged = [b if rigorous else b.merged(samples) for b in claimed.binnings]
     usable = [b for b in merged if b.bins > 1]
     if not usable:
-        raise ValueError(f"{samples} draws of this law fill no two bins with 5 each: draw more")
+        raise ValueError(f"{samples} draws of this law fill no two bins with 20 each: draw more")
     return usable
 
 

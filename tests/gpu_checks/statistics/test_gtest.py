@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 from scipy.special import logsumexp
-from scipy.stats import chi2
 
 from gpu_checks.statistics import Softmax, g_detectable, g_samples, g_statistic, g_test, g_threshold
-from gpu_checks.statistics.binning import Binning, equal_mass
+from gpu_checks.statistics.binning import EXPECTED, Binning, equal_mass
 from tests.gpu_checks.statistics.support import RATE, RUNS, Floats, least, most, pair, tokens
 
 VOCABULARY = 2000
 FEW, MANY = 6000, 40_000
-"""Draws: 6000 leave about 5 a bin by index, after merging; 40,000 about 40."""
+"""Draws: 6000 leave little more than 20 a bin by index, after merging; 40,000 leave 40."""
+EQUAL = np.full(1024, 1 / 1024)
+"""The hardest law: every bin expects no more than the least."""
 
 
 def claimed() -> Softmax:
@@ -67,12 +68,21 @@ def test_two_binnings_at_the_whole_rate_each_exceed_it(many: np.ndarray[Any, Any
     assert alarms(claimed(), many, MANY, each=RATE) > most(RUNS, RATE)
 
 
-def test_without_williams_correction_the_rate_is_exceeded(few: np.ndarray[Any, Any]) -> None:
-    binning = claimed().binnings[1].merged(FEW)  # one binning alone, at its half of the rate
-    correction = 1 + (np.sum(1 / binning.probabilities) - 1) / (6 * FEW * (binning.bins - 1))
-    g, threshold = g_statistic(binned(few, binning), binning.probabilities), chi2.isf(RATE / 2, binning.bins - 1)
-    assert np.count_nonzero(g > threshold) <= most(RUNS, RATE / 2)
-    assert np.count_nonzero(g * correction > threshold) > most(RUNS, RATE / 2)
+def equal_bins(expected: float, runs: int) -> Floats:
+    """G / q of runs on 1024 bins that expect so many draws each."""
+    return g_statistic(histograms(np.log(EQUAL), runs, int(1024 * expected), seed=4), EQUAL)
+
+
+def test_the_fewest_draws_a_bin_keep_the_rate() -> None:
+    g, threshold = equal_bins(EXPECTED, RUNS), g_threshold(1024, RATE)
+    assert np.count_nonzero(g > threshold) <= most(RUNS, RATE)
+    # without Williams's correction they do not
+    correction = 1 + (1024**2 - 1) / (6 * 1024 * EXPECTED * 1023)
+    assert np.count_nonzero(g * correction > threshold) > most(RUNS, RATE)
+
+
+def test_fewer_draws_a_bin_exceed_the_rate() -> None:
+    assert np.count_nonzero(equal_bins(3, 2000) > g_threshold(1024, RATE)) > most(2000, RATE)
 
 
 def test_a_degree_of_freedom_for_each_token_hides_every_fault(many: np.ndarray[Any, Any]) -> None:
@@ -170,7 +180,7 @@ def test_bins_share_the_mass_and_merging_fills_them() -> None:
         assert 0.5 * bins < binning.bins <= bins
         assert np.allclose(np.bincount(binning.labels, weights=p), binning.probabilities)
         merged = binning.merged(FEW)
-        assert (merged.probabilities * FEW >= 5).all()
+        assert (merged.probabilities * FEW >= EXPECTED).all()
         assert np.allclose(np.bincount(merged.labels, weights=p), merged.probabilities)
         assert binning.merged(10**9).bins == binning.bins
     order = np.argsort(law.binnings[0].labels, kind="stable")
