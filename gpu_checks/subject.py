@@ -127,7 +127,11 @@ class Subject:
     returns_log_probability: bool = False
     temperatures: tuple[float, ...] = (1.0,)
     """What the audit sets as `settings["temperature"]`; more than 1 only where the kernel divides logits by it."""
+    masks: bool = True
+    """Whether logits of -inf, a masked vocabulary, are taken: probability and gradient 0, and no NaN."""
     replayed: bool = False
     """A sampler whose draws `gpu_checks.sampling.replay` repeats: Gumbel-max over Philox4x32-10, counted as there."""
+    configured: Callable[[str], Mapping[str, Any]] = lambda _claim: {}
+    """The settings that a claim asks for, of a kernel that is built for the form it is to compute."""
     block: int = 0
     """Columns that one step of the kernel takes: a vocabulary that is a multiple of it has no tail (0: any)."""

@@ -70,8 +70,8 @@ class Plan:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def run_cell(plan: Plan, watch: Callable[[str], None] = lambda _check: None) -> Cell:
-    """Run the checks of one cell. `watch` hears each check's name before it runs.
+def run_cell(plan: Plan, watch: Callable[[str], None] = lambda _check: None, first_failure: bool = False) -> Cell:
+    """Run the checks of one cell, or those up to the first that fails. `watch` hears each check's name before it runs.
 
     Raises ClaimError for a claim that the family cannot be held against; whatever a kernel raises is a failing check.
     """
@@ -86,7 +86,8 @@ def run_cell(plan: Plan, watch: Callable[[str], None] = lambda _check: None) -> 
         return _not_run(plan, f"{subject.name} is not audited in {plan.dtype}: {', '.join(subject.dtypes)}")
 
     def opened(settings: Mapping[str, Any]) -> Runner:
-        return opener(Request(plan.dtype, plan.vocabulary, plan.edits, {**plan.settings, **settings}))
+        own = {**subject.configured(plan.claim), **plan.settings}
+        return opener(Request(plan.dtype, plan.vocabulary, plan.edits, {**own, **settings}))
 
     try:
         runner = opened({})
@@ -109,6 +110,8 @@ def run_cell(plan: Plan, watch: Callable[[str], None] = lambda _check: None) -> 
         for check in CHECKS[subject.family]:
             watch(check.__name__.removeprefix("check_"))
             checks.append(_asked(check, context))
+            if first_failure and checks[-1].outcome == "fail":
+                break
     finally:
         runner.close()
     failed = any(c.outcome == "fail" for c in checks)

@@ -22,6 +22,11 @@ _REPLAYED = 12
 """Draws a row that are replayed at the full vocabulary: each costs V logarithms in float64."""
 _FREQUENT = 509
 """The vocabulary of the frequency test: draws there cost little, and it is no multiple of a block."""
+_EXTREMES = ((1, 26, 138), (329, 31, 121), (364, 9, 428))
+"""(seed, draw, token) where the word of row 0 is above 2^32 - 2^8, one in 2^24: there a uniform number that is rounded
+carelessly is 1, and the noise infinite."""
+_UNLIKELY = -30.0
+"""The logit of that token: with noise of at most 17 it cannot be drawn."""
 _DRAWS = {"cuda": 1_000_000}
 _DRAWS_HERE = 8_000
 _FALSE_ALARM, _MISS = 1e-6, 1e-3
@@ -52,6 +57,21 @@ def check_replay(context: Context) -> Check:
         finally:
             if not plain:
                 runner.close()
+    for seed, draw, token in _EXTREMES:
+        logits = draw_logits(context.form, 1, _FREQUENT, 2.0, context.random(604))
+        logits[0, token] = _UNLIKELY
+        got = int(np.asarray(context.runner((logits, seed, draw + 1)))[0, draw])
+        due = replay(logits[0].astype(np.float32), seed, np.array([draw]), 0)
+        right = int(np.asarray(due.tokens)[0])
+        if bool(np.asarray(due.clear)[0]) and got != right:
+            return Check(
+                check="replay",
+                outcome="fail",
+                message=f"where a word is the largest, token {got} is drawn instead of {right}",
+                where=f"seed {seed}, draw {draw}, token {token}",
+                remedy="keep uniform numbers inside (0, 1): 24 bits and a half round to 1 in float32",
+            )
+        told += 1
     ties = f"; {near} were nearer than rounding tells, and were not compared" if near else ""
     return Check(
         check="replay",

@@ -1,4 +1,8 @@
-"""far_rows: a row whose first element lies beyond 2^31, where an index of 32 bits wraps around."""
+"""far_rows: a row whose first element lies beyond 2^32, where an index of 32 bits has wrapped around.
+
+Signed or not, such an index comes to stand in the first row: nothing outside the arrays is touched, and the far row
+stays unwritten.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from gpu_checks.bounds.whole import expected_whole
 from gpu_checks.formats import Array
 from gpu_checks.subject import SampledBatch, WholeBatch
 
-_BEYOND = 2**31
+_BEYOND = 2**32
 
 
 def check_far_rows(context: Context) -> Check:

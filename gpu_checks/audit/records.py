@@ -63,12 +63,57 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return [c for c in self.checks if c.outcome == "fail"]
 
 
+class Tolerance(msgspec.Struct, frozen=True):
+    """How a kernel is tested upstream: |got - due| <= atol + rtol |due|, of gradients too where it says so."""
+
+    source: str
+    atol: float
+    rtol: float
+    gradients: bool
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one planted fault. `passes` says for each upstream tolerance whether it lets the fault pass."""
+
+    name: str
+    subject: str
+    claim: str
+    dtype: str
+    vocabulary: int
+    outcome: Literal["caught", "missed", "neutral", "not run"]
+    """neutral: the fault changes no result."""
+    caught_by: str | None = None
+    message: str | None = None
+    passes: dict[str, bool] = {}
+
+
+class Compiled(msgspec.Struct, frozen=True, kw_only=True):
+    """A kernel as one compiler made it for one architecture."""
+
+    kernel: str
+    dtype: str
+    architecture: str
+    compiler: str
+    registers: int | None = None
+    spills: int | None = None
+    """Bytes of registers that went to memory."""
+    shared: int | None = None
+    """Bytes of shared memory, static."""
+    remarks: list[str] = []
+    """What speaks against it: double arithmetic, a store that truncates, an error of the compiler."""
+
+
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
-    """All cells of a run, with what compiled for which architecture, where that was asked."""
+    """All cells of a run; planted faults and compilations, where they were asked for."""
 
     schema: str = SCHEMA
     version: str
     cells: list[Cell]
+    faults: list[Fault] = []
+    tolerances: dict[str, Tolerance] = {}
+    compiled: list[Compiled] = []
+    absent: list[str] = []
+    """Tools that are not here, a line each."""
 
 
 def as_json(audit: Audit) -> str:

@@ -12,6 +12,7 @@ the policy's probabilities.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -70,16 +71,23 @@ def forward_kl(pair: Pair) -> ValueAndGradient:
     return value, -q
 
 
-def jensen_shannon(pair: Pair) -> ValueAndGradient:
-    """JS(policy, reference) = sum p (a - m) / 2 + sum q (b - m) / 2 with m = log((p + q) / 2)."""
-    half = exactly(0.5)
-    p, q = pair.arithmetic.exp(pair.policy), pair.arithmetic.exp(pair.reference)
-    middle = pair.arithmetic.log(half * p + half * q)
-    own = half * _weighted(p, pair.policy - middle)
-    value = pair.arithmetic.sum(own + half * _weighted(q, pair.reference - middle))
-    if pair.by_logits:
-        return value, own - p * pair.arithmetic.sum(own)
-    return value, own
+def skewed_jensen_shannon(share: float) -> WholeFormula:
+    """Jensen-Shannon with the weight `share` of the reference: the claim `jensen_shannon/SHARE`.
+
+    share sum q (b - m) + (1 - share) sum p (a - m) with m = log(share q + (1 - share) p) (Lin 1991).
+    """
+    theirs, mine = exactly(share), exactly(1 - share)
+
+    def formula(pair: Pair) -> ValueAndGradient:
+        p, q = pair.arithmetic.exp(pair.policy), pair.arithmetic.exp(pair.reference)
+        middle = pair.arithmetic.log(mine * p + theirs * q)
+        own = mine * _weighted(p, pair.policy - middle)
+        value = pair.arithmetic.sum(own + theirs * _weighted(q, pair.reference - middle))
+        if pair.by_logits:
+            return value, own - p * pair.arithmetic.sum(own)
+        return value, own
+
+    return formula
 
 
 def total_variation(pair: Pair) -> ValueAndGradient:
@@ -95,7 +103,7 @@ FORMULAS: Mapping[str, WholeFormula] = MappingProxyType(
     {
         "reverse_kl": reverse_kl,
         "forward_kl": forward_kl,
-        "jensen_shannon": jensen_shannon,
+        "jensen_shannon": skewed_jensen_shannon(0.5),
         "total_variation": total_variation,
     }
 )
@@ -107,6 +115,8 @@ def formula_of_objective(claim: str) -> WholeFormula:
     name = claim.strip()
     if name in FORMULAS:
         return FORMULAS[name]
+    if share := re.fullmatch(r"jensen_shannon/(0?\.\d+)", name):
+        return skewed_jensen_shannon(float(share[1]))
     close = get_close_matches(name, FORMULAS, n=1, cutoff=0.4)
     hint = f"did you mean {close[0]!r}?" if close else f"use one of {', '.join(FORMULAS)}"
     raise ClaimError(f"claim {claim!r}: a kernel over the whole vocabulary is held against an objective; {hint}")

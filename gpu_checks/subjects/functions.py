@@ -58,6 +58,7 @@ def _subject(target: Target, claim: str, roles: Sequence[str], settings: Sequenc
         family="whole" if opened.whole else "sampled",
         claim=claim,
         cost=_OF_ROWS if opened.wide else _OF_TOKENS,
+        masks=False,
         dtypes=("float32",) if opened.wide else tuple(_TORCH),
         backends={"torch": opener},
     )

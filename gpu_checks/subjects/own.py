@@ -12,7 +12,7 @@ from math import ceil
 
 from gpu_checks.backends.host import open_gumbel, open_token_kl, open_whole_kl
 from gpu_checks.bounds.cost import CostModel, strided_block
-from gpu_checks.kernels.sources import CHUNK, GUMBEL, THREADS, TOKEN_KL, WHOLE_KL, Kernel
+from gpu_checks.kernels.sources import CHUNK, GUMBEL, THREADS, TOKEN_KL, WEIGHTS, WHOLE_KL, Kernel
 from gpu_checks.subject import Subject
 
 _STEP = THREADS * CHUNK
@@ -33,6 +33,17 @@ def _sources(kernel: Kernel) -> tuple[str, ...]:
     return (*own, *(f"gpu_checks/generated/{name}" for name in kernel.generated), _SHIM)
 
 
+def _sampled_form(claim: str) -> dict[str, str]:
+    """The form and weight of a claim as settings of token_kl.cu: `k2 as loss, weight detached`."""
+    form, _, rest = claim.partition(",")
+    weight = next((w for w in WEIGHTS if w in rest.split()), "none")
+    return {"form": " ".join(form.split()), "weight": weight}
+
+
+def _direction(claim: str) -> dict[str, str]:
+    return {"form": claim.strip()}
+
+
 OWN_KL = Subject(
     name="own-kl",
     title="our fused log-softmax and KL estimator (CUDA C++)",
@@ -42,6 +53,7 @@ OWN_KL = Subject(
     backends={"host": open_token_kl},
     sources=_sources(TOKEN_KL),
     returns_log_probability=True,
+    configured=_sampled_form,
     temperatures=(1.0, 0.7),
     block=_STEP,
 )
@@ -53,6 +65,7 @@ OWN_WHOLE_KL = Subject(
     cost=_COST,
     backends={"host": open_whole_kl},
     sources=_sources(WHOLE_KL),
+    configured=_direction,
     temperatures=(1.0, 0.7),
     block=_STEP,
 )
