@@ -6,9 +6,9 @@ derivative of a row; natural logarithms, no temperature.
 * GRPO, advantage 0: with L = a[token] - reference, value beta (e^-L + L - 1), gradient by x of
   w beta (1 - e^-L)(1[token] - p).
 * KL_DIV: sum q (b - a), which is KL(reference||policy); gradient by the logits w (p - q). The loss takes hidden states
-  and a weight, divides by the number of rows, here GROUP, and computes the gradient with the value: its forward
-  function is what is called. w, which the library multiplies in by a second kernel of one program a token, and the
-  factor GROUP are multiplied in here.
+  and a weight, divides by the number of rows (a power of two here) and computes the gradient with the value: its
+  forward function is what is called. w, which the library multiplies in by a second kernel of one program a token, and
+  the number of rows are multiplied in here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 from gpu_checks.backends.triton_adapter import Adapter, to_numpy, to_torch
 from gpu_checks.subject import Result, SampledBatch, WholeBatch
 from gpu_checks.subjects.liger import with_last_position
-from gpu_checks.subjects.whole_rows import GROUP, linear, row_by_row, times
+from gpu_checks.subjects.whole_rows import linear, row_by_row, times
 
 _GRPO = "fla.modules.grpo.ops"
 _KL_DIV = "fla.modules.fused_kl_div.ops"
@@ -57,9 +57,10 @@ def _kl_div(modules: Modules, batch: WholeBatch, settings: Settings) -> Result:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         (hidden, weight), (their_hidden, their_weight) = linear(mine), linear(theirs)
         value, _, by_weight = forward(hidden, their_hidden, weight, their_weight)
-        return value * GROUP, times(by_weight.t(), upstream * GROUP)
+        rows = mine.shape[0]
+        return value * rows, times(by_weight.t(), upstream * rows)
 
-    return row_by_row(batch, evaluate, equal_others=True)
+    return row_by_row(batch, evaluate, equal_others=True, infinite_alone=True)
 
 
 GRPO = Adapter((_GRPO,), _grpo, {"beta": 1.0})

@@ -130,7 +130,7 @@ def _fused_jsd(modules: Modules, batch: WholeBatch, settings: Settings) -> Resul
         return value.detach(), times(weight.grad.t(), upstream)
 
     with swapped(import_module(_LAUNCHER), _jsd_kernel=modules[_JSD]._jsd_kernel):
-        return row_by_row(batch, evaluate)
+        return row_by_row(batch, evaluate, infinite_alone=True)
 
 
 GRPO = Adapter((_GRPO,), _grpo, {"temperature": 1.0, "beta": 1.0, "bias_correction": False})

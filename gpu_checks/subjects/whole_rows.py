@@ -30,25 +30,31 @@ Loss: TypeAlias = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Ten
 """(policy [row, token], reference [row, token], labels [row]) -> scalar that autograd differentiates."""
 
 
-def row_by_row(batch: WholeBatch, evaluate: Evaluate, *, equal_others: bool = False) -> Result:
+def row_by_row(
+    batch: WholeBatch, evaluate: Evaluate, *, equal_others: bool = False, infinite_alone: bool = False
+) -> Result:
     """Return each row's value, and its gradient by the policy for the upstream derivative that the batch gives it.
 
     Rows that do not count have the label IGNORED; with `equal_others` also a reference equal to their policy, for a
-    loss that takes no labels. Every call is made on GROUP rows, the last one repeated as needed.
+    loss that takes no labels. Every call is made on GROUP rows, the last one repeated as needed; with `infinite_alone`
+    on one row alone where a number of the group is infinite, since `linear` would spread 0 x infinity to the others.
     """
     policy, reference = to_torch(batch.policy), to_torch(batch.reference)
     values, gradients = [], []
     for row in range(policy.shape[0]):
         start = row - row % GROUP
         rows = [min(start + i, policy.shape[0] - 1) for i in range(GROUP)]
-        labels = torch.full((GROUP,), IGNORED, dtype=torch.int64)
-        labels[row - start] = 0
+        if infinite_alone and not bool((policy[rows].isfinite() & reference[rows].isfinite()).all()):
+            rows = [row]
+        place = rows.index(row)
+        labels = torch.full((len(rows),), IGNORED, dtype=torch.int64)
+        labels[place] = 0
         mine, theirs = policy[rows], reference[rows]
         if equal_others:
             theirs = torch.where((labels == IGNORED)[:, None], mine, theirs)
         value, gradient = evaluate(mine, theirs, labels, torch.tensor(float(batch.upstream[row])))
         values.append(value)
-        gradients.append(gradient[row - start])
+        gradients.append(gradient[place])
     return Result(to_numpy(torch.stack(values)), to_numpy(torch.stack(gradients)))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from gpu_checks.formats import format_of
-from gpu_checks.subject import Request, Result, Subject, Unavailable
+from gpu_checks.subject import Request, Result, Runner, Subject, Unavailable
 from gpu_checks.subjects import third_party
 from gpu_checks.subjects.third_party import BACKEND, SUBJECTS
 from tests.gpu_checks.subjects.third_party_batches import batch_for, exact
@@ -19,13 +19,17 @@ from tests.gpu_checks.subjects.third_party_batches import batch_for, exact
 BY_NAME = {subject.name: subject for subject in SUBJECTS}
 
 
-def run(subject: Subject, dtype: str, vocabulary: int, rows: int = 4, **settings: Any) -> tuple[Result, Any]:
+def opened(subject: Subject, request: Request) -> Runner:
     package = third_party.FLA[0] if subject.name.startswith("fla") else third_party.LIGER[0]
     for needed in ("triton", package):
         if find_spec(needed) is None:
             pytest.skip(f"{needed} is not installed")
+    return subject.backends[BACKEND](request)
+
+
+def run(subject: Subject, dtype: str, vocabulary: int, rows: int = 4, **settings: Any) -> tuple[Result, Any]:
+    runner = opened(subject, Request(dtype, vocabulary, settings=settings))
     batch = batch_for(subject, dtype, vocabulary, rows)
-    runner = subject.backends[BACKEND](Request(dtype, vocabulary, settings=settings))
     try:
         return runner(batch), batch
     finally:
@@ -93,6 +97,19 @@ def test_an_odd_number_of_rows_is_one_sequence() -> None:
     subject = BY_NAME["liger-grpo"]
     result, batch = run(subject, "float32", 2048 + 37, rows=3)
     gradient_within(result.gradient, exact(subject, batch, {})[1], 64)
+
+
+@pytest.mark.parametrize("name", ["liger-fused-linear-jsd-forward", "fla-kl"])
+def test_an_infinite_logit_stays_in_its_row(name: str) -> None:
+    """The hidden states are unit vectors, and 0 x infinity would reach the other rows of a call."""
+    subject = BY_NAME[name]
+    batch = batch_for(subject, "float32", 64)
+    values, gradients = exact(subject, batch, {})
+    batch.policy[1, 5] = batch.reference[1, 5] = -np.inf  # type: ignore[union-attr]
+    result = opened(subject, Request("float32", 64))(batch)
+    finite = [0, 2, 3]
+    value_within(result.value[finite], values[finite], 64)
+    gradient_within(result.gradient[finite], gradients[finite], 64)
 
 
 def test_sixteen_bit_total_variation_is_refused() -> None:
