@@ -144,6 +144,9 @@ class _Runner:
             raise ValueError(f"{name} is {array.dtype} {list(array.shape)}, not {self._format.name} [row, token]")
         if not 0 < array.shape[1] <= _LARGEST_VOCABULARY:
             raise ValueError(f"{name} has {array.shape[1]} tokens, not from 1 to 2^30")
+        missing = [row for row in self._rows or () if not 0 <= row < len(array)]
+        if missing:
+            raise ValueError(f"{name} has {len(array)} rows, and no row {missing[0]}")
         return np.ascontiguousarray(array)
 
     def _numbers(self, name: str, array: Array, rows: int, dtype: type = np.float32) -> Array:
