@@ -43,6 +43,8 @@ _LARGEST = 2**22
 )
 @click.option("--role", "roles", multiple=True, metavar="PARAMETER=ROLE", help="Say a role: --role base=reference.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Fix a parameter: --set kl_penalty=k3.")
+@click.option("--faults", is_flag=True, help="Plant faults in the bundled TARGETs (all, without one); each must fail.")
+@click.option("--compile", "compiling", is_flag=True, help="Compile every bundled kernel for sm_80 to sm_120.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of the inputs.")
 @click.option("--fresh", is_flag=True, help="Run cells again that are kept from an earlier run.")
 @click.option("--format", "form", type=click.Choice(_FORMATS), default="text", show_default=True, help="Output.")
@@ -56,6 +58,8 @@ def audit(
     backends: tuple[str, ...],
     roles: tuple[str, ...],
     settings: tuple[str, ...],
+    faults: bool,
+    compiling: bool,
     seed: int,
     fresh: bool,
     form: str,
@@ -64,24 +68,71 @@ def audit(
     """Hold large-vocabulary kernels against derived error bounds, and say what ran where.
 
     A TARGET is a bundled subject (--list), or path/file.py:function or package.module:function, a PyTorch function that
-    runs on the CPU. Exit status: 0 all pass, 1 one fails, 2 one could not be run.
+    runs on the CPU. Exit status: 0 all pass (every planted fault is caught), 1 one fails, 2 one could not be run.
     """
     if listing:
         _list()
         return
-    if not targets:
-        raise click.UsageError("name a TARGET: a bundled subject (--list shows them) or path/file.py:function")
     files = [_destination(report) for report in reports]
-    subjects = _subjects(targets, claim, roles, settings)
-    from gpu_checks.audit.grid import plans
+    if faults or compiling:
+        for name, given in (
+            ("--claim", claim),
+            ("--vocab", vocabularies),
+            ("--dtype", dtypes),
+            ("--backend", backends),
+        ):
+            if given:
+                raise click.UsageError(f"{name} is about auditing a TARGET; leave it out with --faults and --compile")
+        found = _beside(targets, faults, compiling)
+    else:
+        if not targets:
+            raise click.UsageError("name a TARGET: a bundled subject (--list shows them) or path/file.py:function")
+        subjects = _subjects(targets, claim, roles, settings)
+        from gpu_checks.audit.grid import plans
 
-    cells = plans(
-        subjects, claim, backends or ("auto",), dtypes or ("float32",), tuple(vocabularies) or (128_256,), seed
-    )
-    found = _run(cells, resume=not fresh)
+        sizes = tuple(vocabularies) or (128_256,)
+        cells = plans(subjects, claim, backends or ("auto",), dtypes or ("float32",), sizes, seed)
+        found = _run(cells, resume=not fresh)
     _write(found, form, files)
-    outcomes = {cell.outcome for cell in found.cells}
-    sys.exit(1 if "fails" in outcomes else 2 if "not run" in outcomes else 0)
+    sys.exit(_status(found))
+
+
+def _status(found: Audit) -> int:
+    outcomes = {cell.outcome for cell in found.cells} | {fault.outcome for fault in found.faults}
+    if outcomes & {"fails", "missed"} or any(not record.compiles for record in found.compiled):
+        return 1
+    return 2 if "not run" in outcomes or (found.absent and not found.cells) else 0
+
+
+def _beside(targets: Sequence[str], faults: bool, compiling: bool) -> Audit:
+    """Planted faults and compilations: about the bundled kernels, and with limits of their own."""
+    from gpu_checks.audit.compiled import compile_all
+    from gpu_checks.audit.planted import TOLERANCES, judge, planted, unbroken
+    from gpu_checks.audit.records import Audit
+    from gpu_checks.subjects import bundled
+    from oracle import __version__
+    from oracle.streams import stdout_kept
+
+    subjects = _subjects(targets, None, (), ()) if targets else list(bundled().values())
+    plants = planted(subjects) if faults else []
+    if faults and not plants:
+        raise click.UsageError(f"no faults are planted in {', '.join(targets)}; --list shows the bundled subjects")
+    with _progress(len(plants)) as (watch, step), stdout_kept():
+        cells = list(unbroken(plants, lambda plan: watch(plan, "unbroken")))
+        judged = []
+        for plant in plants:
+            watch(plant.plan, plant.name)
+            judged.append(judge(plant))
+            step()
+        records, absent = compile_all() if compiling else ([], [])
+    return Audit(
+        version=__version__,
+        cells=cells,
+        faults=judged,
+        tolerances=dict(TOLERANCES) if faults else {},
+        compiled=records,
+        absent=absent,
+    )
 
 
 def _list() -> None:

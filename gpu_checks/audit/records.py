@@ -94,6 +94,7 @@ class Compiled(msgspec.Struct, frozen=True, kw_only=True):
     dtype: str
     architecture: str
     compiler: str
+    compiles: bool = True
     registers: int | None = None
     spills: int | None = None
     """Bytes of registers that went to memory."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gpu_checks.audit.records import Audit
+from gpu_checks.reporters.summaries import compiled_rows, fault_lines, fault_rows
 from gpu_checks.reporters.words import MEANING, about, headline, ratio, states
 
 _TEMPLATE = Path(__file__).parent / "audit.html.jinja"
@@ -29,4 +30,7 @@ def render(audit: Audit) -> str:
         states=[(state, n, MEANING[state]) for state, n in states(audit)],
         about=about,
         ratio=ratio,
+        fault_lines=fault_lines(audit),
+        fault_rows=list(fault_rows(audit)),
+        compiled_rows=list(compiled_rows(audit)),
     )

@@ -7,7 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from gpu_checks.audit.records import Audit, Cell, Check
+from gpu_checks.reporters.summaries import compiled_rows, fault_lines, fault_rows
 from gpu_checks.reporters.words import MEANING, about, headline, ratio, states
+from gpu_checks.subject import State
 from oracle.escaping import plain_record
 from oracle.reporters.console import as_text
 
@@ -22,10 +24,15 @@ def render(audit: Audit) -> str:
         console.print(Text(headline(audit), style="bold"))
         for state, _ in states(audit):
             console.print(Text(f"  {state}: {MEANING[state]}", style="dim"))
-        console.print()
-        console.print(_table(audit.cells))
+        if audit.cells:
+            console.print()
+            console.print(_table(audit.cells))
         for cell in audit.cells:
             _details(console, cell)
+        _faults(console, audit)
+        _compiled(console, audit)
+        for line in audit.absent:
+            console.print(Text(line, style="yellow"))
 
     return as_text(paint, 80, 110, 140)
 
@@ -51,6 +58,40 @@ def _table(cells: list[Cell]) -> Table:
             c.objective or "",
             f"{c.seconds:.1f} s" if c.seconds else "",
         )
+    return table
+
+
+def _faults(console: Console, audit: Audit) -> None:
+    if not audit.faults:
+        return
+    console.print()
+    for line in fault_lines(audit):
+        console.print(Text(line, style="bold"))
+    table = _plain_table(
+        "planted fault", "subject", "dtype", "outcome", "caught by", "upstream tolerances that pass it"
+    )
+    for fault, passing in fault_rows(audit):
+        colour = {"caught": "green", "missed": "red"}.get(fault.outcome, "yellow")
+        outcome = Text(fault.outcome, style=colour)
+        table.add_row(Text(fault.name), fault.subject, fault.dtype, outcome, fault.caught_by or "", passing)
+    console.print(table)
+
+
+def _compiled(console: Console, audit: Audit) -> None:
+    if not audit.compiled:
+        return
+    console.print()
+    console.print(Text(f"{State.COMPILED_ONLY.value}: {MEANING[State.COMPILED_ONLY.value]}", style="bold"))
+    table = _plain_table("kernel", "compiler", "formats", "architectures", "registers", "spills", "remarks")
+    for row in compiled_rows(audit):
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def _plain_table(*names: str) -> Table:
+    table = Table(show_edge=False, pad_edge=False, header_style="bold", box=None, padding=(0, 2, 0, 0))
+    for name in names:
+        table.add_column(name, overflow="fold")
     return table
 
 

@@ -16,7 +16,11 @@ MEANING = {
 
 def states(audit: Audit) -> list[tuple[str, int]]:
     """Return each state that occurs with the number of cells in it, in the order of the enumeration."""
-    counted = [(state.value, sum(c.state == state.value for c in audit.cells)) for state in State]
+    compiled = {State.COMPILED_ONLY.value: len(audit.compiled)}
+    counted = [
+        (state.value, sum(c.state == state.value for c in audit.cells) + compiled.get(state.value, 0))
+        for state in State
+    ]
     return [(state, n) for state, n in counted if n]
 
 
@@ -24,7 +28,14 @@ def headline(audit: Audit) -> str:
     """Return the first line of every report: what ran where, and how it came out."""
     passes, fails, idle = (sum(c.outcome == o for c in audit.cells) for o in ("passes", "fails", "not run"))
     where = ", ".join(f"{state} {n}" for state, n in states(audit)) or State.NOT_RUN.value
-    told = [f"{passes} pass", f"{fails} fail", *([f"{idle} did not run"] if idle else [])]
+    told = [f"{passes} pass", f"{fails} fail", *([f"{idle} did not run"] if idle else [])] if audit.cells else []
+    if audit.faults:
+        ran = [f for f in audit.faults if f.outcome in ("caught", "missed")]
+        told.append(f"{sum(f.outcome == 'caught' for f in ran)} of {len(ran)} planted faults caught")
+    if audit.compiled:
+        told.append(
+            f"{sum(bool(c.remarks) for c in audit.compiled)} of {len(audit.compiled)} compilations with remarks"
+        )
     return f"{where}: {', '.join(told)}"
 
 

@@ -1,0 +1,65 @@
+"""What compilers make of the kernels, in the words of the report: our own by NVRTC and nvcc, others' by Triton."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from gpu_checks.audit.records import Compiled
+from gpu_checks.compile_audit import Compilation, default_units
+from gpu_checks.compile_audit import audit as compile_own
+from gpu_checks.kernels.sources import KERNELS
+from gpu_checks.subject import Unavailable
+from gpu_checks.triton_compile import CompiledKernel, compiled
+
+
+def compile_all(watch: Callable[[str], None] = lambda _what: None) -> tuple[list[Compiled], list[str]]:
+    """Return every compilation of every kernel, and a line for each compiler that is absent.
+
+    Our kernels in their default forms and every storage format; those of other projects in bfloat16.
+    """
+    units = [unit for kernel in KERNELS.values() for unit in default_units(kernel)]
+    own = compile_own(units=units, watch=lambda unit, name: watch(f"{name}: {unit.kernel} {unit.architecture}"))
+    absences = list(own.absences)
+    records = [_own(record) for record in own.records]
+    watch("Triton")
+    try:
+        records += list(_third_party(compiled()))
+    except (Unavailable, RuntimeError) as absence:
+        absences.append(str(absence))
+    return records, absences
+
+
+def _own(record: Compilation) -> Compiled:
+    spills = [n for n in (record.spill_stores, record.spill_loads, record.stack) if n is not None]
+    return Compiled(
+        kernel=record.entry,
+        dtype=record.dtype,
+        architecture=record.architecture,
+        compiler=record.compiler,
+        compiles=not record.error,
+        registers=record.registers,
+        spills=sum(spills) if spills else None,
+        shared=record.shared,
+        remarks=list(record.problems()),
+    )
+
+
+def _third_party(kernels: list[CompiledKernel]) -> Iterator[Compiled]:
+    for kernel in kernels:
+        remarks = []
+        if kernel.bf16_truncated:
+            remarks.append(f"{kernel.bf16_truncated} conversions to bfloat16 truncate")
+        if kernel.float64:
+            remarks.append(f"{kernel.float64} instructions in float64")
+        if kernel.half_arithmetic:
+            remarks.append(f"{kernel.half_arithmetic} additions or products in 16 bits")
+        yield Compiled(
+            kernel=kernel.kernel,
+            dtype=kernel.dtype,
+            architecture=f"sm_{kernel.architecture}",
+            compiler=f"Triton {kernel.triton}",
+            registers=kernel.registers,
+            spills=kernel.stack_bytes + kernel.local_bytes,
+            shared=kernel.shared_bytes,
+            remarks=remarks,
+        )
