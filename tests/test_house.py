@@ -103,7 +103,7 @@ def test_the_set_up_is_pinned_to_the_pytorch_that_we_test_with() -> None:
 
 def test_the_libraries_are_pinned_and_apart_from_our_own_set_up() -> None:
     libraries = pins("libraries.txt")
-    assert set(libraries) == {"liger-kernel", "openrlhf", "trl", "verl"}
+    assert set(libraries) == {"einops", "fla-core", "liger-kernel", "openrlhf", "trl", "verl"}
     assert set(libraries).isdisjoint(pins("constraints.txt"))
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from gpu_checks.audit.comparing import Worst, compare
+from gpu_checks.audit.comparing import Worst, as_returned, compare
 from gpu_checks.audit.context import Context
 from gpu_checks.audit.inputs import log_softmax
 from gpu_checks.audit.records import Check
@@ -108,7 +108,9 @@ def _values(context: Context, formula: Formula, batch: SampledBatch, result: Res
     worst = Worst()
     for row in range(len(batch.tokens)):
         due = expected(formula, batch, row, context.subject.cost, context.form)
-        worst = worst.joined(compare(result.value[row], due.value, f"value at L = {due.log_ratio.value:.4g}"))
+        worst = worst.joined(
+            compare(result.value[row], as_returned(due.value, result.value), f"value at L = {due.log_ratio.value:.4g}")
+        )
     return worst
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpu_checks.audit.comparing import Worst, compare
+from gpu_checks.audit.comparing import Worst, as_returned, compare
 from gpu_checks.audit.context import Context
 from gpu_checks.audit.inputs import REGIMES, sampled_batch, whole_batch
 from gpu_checks.audit.records import Check
@@ -66,7 +66,9 @@ def _sampled(context: Context, runner: Runner, number: int, place: str, temperat
     for row in range(len(batch.tokens)):
         due = expected(context.formula, batch, row, context.subject.cost, context.form, temperature)
         where = f"{place}, row {row} (token {int(batch.tokens[row])})"
-        worst["value"] = worst["value"].joined(compare(result.value[row], due.value, f"value, {where}"))
+        worst["value"] = worst["value"].joined(
+            compare(result.value[row], as_returned(due.value, result.value), f"value, {where}")
+        )
         if result.log_probability is not None:
             found = compare(result.log_probability[row], due.log_probability, f"log-probability, {where}")
             worst["log-probability"] = worst["log-probability"].joined(found)
@@ -86,7 +88,9 @@ def _whole(context: Context, runner: Runner, number: int, place: str, temperatur
     for row in range(len(batch.upstream)):
         value, gradient = expected_whole(context.whole, batch, row, cost, context.form, temperature)
         where = f"{place}, row {row}"
-        worst["value"] = worst["value"].joined(compare(result.value[row], value, f"value, {where}"))
+        worst["value"] = worst["value"].joined(
+            compare(result.value[row], as_returned(value, result.value), f"value, {where}")
+        )
         worst["gradient"] = worst["gradient"].joined(compare(result.gradient[row], gradient, f"gradient, {where}"))
     return worst
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gpu_checks.bounds.tracked import Tracked
-from gpu_checks.formats import Array
+from gpu_checks.bounds.tracked import Tracked, stored
+from gpu_checks.formats import FLOAT32, FORMATS, Array
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,12 @@ class Worst:
     def say(self) -> str:
         """Return the numbers at the worst place."""
         return f"{self.got:.6g} for {self.due:.6g}, off by {self.ratio:.3g} times the bound {self.bound:.2g}"
+
+
+def as_returned(due: Tracked, returned: Array) -> Tracked:
+    """Return what is due in the format of what was returned: a kernel may give its value in 16 bits too."""
+    form = FORMATS.get(returned.dtype.name)
+    return due if form is None or form is FLOAT32 else stored(due, form)
 
 
 def compare(got: Array, due: Tracked, where: str) -> Worst:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gpu_checks.audit.comparing import Worst, compare
+from gpu_checks.audit.comparing import Worst, as_returned, compare
 from gpu_checks.audit.context import Context
 from gpu_checks.audit.inputs import REGIMES, sampled_batch, whole_batch
 from gpu_checks.audit.records import Check
@@ -65,7 +65,7 @@ def _sampled(context: Context, runner: Any, row: int) -> Worst:
     )
     result = runner(far)
     due = expected(context.formula, near, 0, context.subject.cost, context.form)
-    worst = compare(result.value[0], due.value, f"value, row {row}")
+    worst = compare(result.value[0], as_returned(due.value, result.value), f"value, row {row}")
     return worst.joined(compare(result.gradient[0], due.gradient, f"gradient, row {row}"))
 
 
@@ -76,7 +76,7 @@ def _whole(context: Context, runner: Any, row: int) -> Worst:
     far = WholeBatch(_far(near.policy[:1], row), _far(near.reference[:1], row), _far(near.upstream[:1], row))
     result = runner(far)
     value, gradient = expected_whole(context.whole, near, 0, cost, context.form)
-    worst = compare(result.value[0], value, f"value, row {row}")
+    worst = compare(result.value[0], as_returned(value, result.value), f"value, row {row}")
     return worst.joined(compare(result.gradient[0], gradient, f"gradient, row {row}"))
 
 

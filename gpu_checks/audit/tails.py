@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gpu_checks.audit.comparing import Worst, compare
+from gpu_checks.audit.comparing import Worst, as_returned, compare
 from gpu_checks.audit.context import Context
 from gpu_checks.audit.inputs import log_softmax
 from gpu_checks.audit.records import Check
@@ -106,7 +106,7 @@ def _sampled(context: Context) -> list[tuple[str, Worst]]:
     found = []
     for row, case in enumerate(cases):
         due = expected(context.formula, batch, row, context.subject.cost, context.form)
-        worst = compare(result.value[row], due.value, f"value, {case.name}")
+        worst = compare(result.value[row], as_returned(due.value, result.value), f"value, {case.name}")
         found.append((case.name, worst.joined(compare(result.gradient[row], due.gradient, f"gradient, {case.name}"))))
     return found
 
@@ -126,6 +126,6 @@ def _whole(context: Context) -> list[tuple[str, Worst]]:
     found = []
     for row, case in enumerate(cases):
         value, gradient = expected_whole(context.whole, batch, row, cost, context.form)
-        worst = compare(result.value[row], value, f"value, {case.name}")
+        worst = compare(result.value[row], as_returned(value, result.value), f"value, {case.name}")
         found.append((case.name, worst.joined(compare(result.gradient[row], gradient, f"gradient, {case.name}"))))
     return found

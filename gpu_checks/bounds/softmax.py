@@ -42,11 +42,12 @@ def log_softmax(arithmetic: Arithmetic, logits: Tracked) -> Tracked:
 
 
 def scaled(arithmetic: Arithmetic, logits: np.ndarray, temperature: float) -> Tracked:
-    """Return logits / temperature: one rounding, or two where it is done by a product with the reciprocal."""
+    """Return logits / temperature: two roundings (a product with the reciprocal), four for Triton's division (div.full)."""
     given = arithmetic.given(logits)
     if temperature == 1.0:
         return given
     divisor = float(np.float32(temperature))
     value = given.value / divisor
-    rounding = np.where(np.isfinite(value), 2 * SINGLE_UNIT * abs(value), 0.0)
+    roundings = 4 if arithmetic.cost.exp_by_exp2 else 2
+    rounding = np.where(np.isfinite(value), roundings * SINGLE_UNIT * abs(value), 0.0)
     return Tracked(value, given.error / divisor + rounding)

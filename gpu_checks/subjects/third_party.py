@@ -3,8 +3,8 @@
 What each computes, exactly, stands in `liger` and `fla`, and as float64 formulas in `formulas`. The cost models follow
 from the kernels' block structure as compiled: `_block_sum` for a sum inside a block, one addition more for each block,
 and one rescaling more where the softmax is online. `exp` compiles to ex2.approx of a product with log2(e), as
-gpu_checks.triton_compile shows; its error, 2 ulp, is that of the PTX ISA (ex2). None of these models has a place for
-the division by a temperature (div.full, 2 ulp).
+gpu_checks.triton_compile shows; its error, 2 ulp, is that of the PTX ISA (ex2). A division by a temperature compiles to
+div.full, 2 ulp, of which the bounds allow two roundings. None promises anything for logits of -inf.
 """
 
 from __future__ import annotations
@@ -99,8 +99,24 @@ def _subject(
         ),
         temperatures=temperatures,
         block=block,
+        masks=False,
     )
 
+
+def _modules(name: str) -> tuple[str, ...]:
+    """The installed files that the kernel stands in."""
+    return next(files for prefix, files in _FILES.items() if name.startswith(prefix))
+
+
+_FILES = {
+    "liger-grpo": ("module:liger_kernel.ops.grpo_loss",),
+    "liger-kl-div": ("module:liger_kernel.ops.kl_div",),
+    "liger-jsd": ("module:liger_kernel.ops.jsd",),
+    "liger-tvd": ("module:liger_kernel.ops.tvd",),
+    "liger-fused": ("module:liger_kernel.ops.fused_linear_jsd", "module:liger_kernel.ops.jsd"),
+    "fla-grpo": ("module:fla.modules.grpo.ops",),
+    "fla-kl": ("module:fla.modules.fused_kl_div.ops",),
+}
 
 _LIGER_GRPO = _cost(_online(2048, 1), rescale_every=2048, k3="naive")
 _FLA_GRPO = _cost(_online(1024, 4), rescale_every=1024, k3="naive")
