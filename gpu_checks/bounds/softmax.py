@@ -42,7 +42,7 @@ def log_softmax(arithmetic: Arithmetic, logits: Tracked) -> Tracked:
 
 
 def scaled(arithmetic: Arithmetic, logits: np.ndarray, temperature: float) -> Tracked:
-    """Return logits / temperature: two roundings (a product with the reciprocal), four for Triton's division (div.full)."""
+    """Return logits / temperature: two roundings (a product with the reciprocal), or four of div.full (Triton)."""
     given = arithmetic.given(logits)
     if temperature == 1.0:
         return given
