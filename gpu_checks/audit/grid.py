@@ -61,12 +61,13 @@ def run_grid(
 ) -> Iterator[Cell]:
     """Yield the cells in order, each kept when it is done; with `resume`, kept ones are taken as they are."""
     for plan in cells:
-        kept = _kept(plan) if resume else None
+        traceable = bool(plan.subject.sources)
+        kept = _kept(plan) if resume and traceable else None
         if kept is not None:
             yield kept
             continue
         cell = run_cell(plan, lambda check, plan=plan: watch(plan, check))  # type: ignore[misc]
-        if cell.outcome != "not run":
+        if cell.outcome != "not run" and traceable:
             _keep(plan, cell)
         yield cell
 
@@ -77,6 +78,7 @@ def _path(plan: Plan) -> Path:
         "plan": [plan.subject.name, plan.claim, plan.backend, plan.dtype, plan.vocabulary, plan.seed],
         "edits": plan.edits,
         "settings": sorted((k, repr(v)) for k, v in plan.settings.items()),
+        "names": plan.subject.sources,
         "sources": source_hashes((*plan.subject.sources, *own_sources())),
         "versions": versions(),
     }

@@ -7,9 +7,11 @@ float32. PyTorch's sums are taken as one accumulator for every 16 columns.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,10 +60,20 @@ def _subject(target: Target, claim: str, roles: Sequence[str], settings: Sequenc
         family="whole" if opened.whole else "sampled",
         claim=claim,
         cost=_OF_ROWS if opened.wide else _OF_TOKENS,
+        sources=_files(target),
         masks=False,
         dtypes=("float32",) if opened.wide else tuple(_TORCH),
         backends={"torch": opener},
     )
+
+
+def _files(target: Target) -> tuple[str, ...]:
+    """The file that the function stands in; () where it has none, and then nothing of it is kept between runs."""
+    try:
+        file = inspect.getsourcefile(inspect.unwrap(target.function))
+    except TypeError:
+        file = None
+    return () if file is None else (str(Path(file).resolve()),)
 
 
 @dataclass(frozen=True)
