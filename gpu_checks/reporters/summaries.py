@@ -21,6 +21,8 @@ def fault_lines(audit: Audit) -> list[str]:
         lines[0] += f"; {told['not run']} did not run"
     for name, tolerance in audit.tolerances.items():
         compared = [f for f in audit.faults if name in f.passes]
+        if not compared:
+            continue
         passed = sum(f.passes[name] for f in compared)
         what = "values and gradients" if tolerance.gradients else "values"
         lines.append(

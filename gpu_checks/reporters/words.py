@@ -33,9 +33,7 @@ def headline(audit: Audit) -> str:
         ran = [f for f in audit.faults if f.outcome in ("caught", "missed")]
         told.append(f"{sum(f.outcome == 'caught' for f in ran)} of {len(ran)} planted faults caught")
     if audit.compiled:
-        told.append(
-            f"{sum(bool(c.remarks) for c in audit.compiled)} of {len(audit.compiled)} compilations with remarks"
-        )
+        told.append(f"{sum(c.compiles for c in audit.compiled)} of {len(audit.compiled)} compile")
     return f"{where}: {', '.join(told)}"
 
 
