@@ -34,6 +34,7 @@ class CostModel:
     log_floor: float = 0.0
     k3: K3Form = "switched"
     input_roundings: int = 0
+    stored_first: float | None = None
     inputs: Literal["logits", "log-probabilities"] = "logits"
 
 

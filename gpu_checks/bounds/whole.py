@@ -134,4 +134,8 @@ def expected_whole(
         policy, reference = (arithmetic.given(x) for x in rows)
     value, gradient = formula(Pair(arithmetic, policy, reference, cost.inputs == "logits"))
     outer = exactly(float(np.float32(batch.upstream[row])) / float(np.float32(temperature)))
+    if (scale := cost.stored_first) is not None:
+        inner = exactly(scale / float(np.float32(temperature)))
+        gradient = stored((inner * gradient).worsened(_OUTER_ROUNDINGS), form)
+        outer = exactly(float(np.float32(batch.upstream[row])) / scale)
     return value[0].worsened(_OUTER_ROUNDINGS), stored((outer * gradient).worsened(_OUTER_ROUNDINGS), form)

@@ -4,7 +4,8 @@ What each computes, exactly, stands in `liger` and `fla`, and as float64 formula
 from the kernels' block structure as compiled: `_block_sum` for a sum inside a block, one addition more for each block,
 and one rescaling more where the softmax is online. `exp` compiles to ex2.approx of a product with log2(e), as
 gpu_checks.triton_compile shows; its error, 2 ulp, is that of the PTX ISA (ex2). A division by a temperature compiles to
-div.full, 2 ulp, of which the bounds allow two roundings. None promises anything for logits of -inf.
+div.full, 2 ulp, of which the bounds allow two roundings. The scalar losses store their gradient before the upstream
+derivative comes. None promises anything for logits of -inf.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ def _cost(
     rescale_every: int = 0,
     k3: K3Form = "switched",
     inputs: Literal["logits", "log-probabilities"] = "logits",
+    stored_first: float | None = None,
 ) -> CostModel:
     return CostModel(
         chain,
@@ -66,6 +68,7 @@ def _cost(
         exp_by_exp2=True,
         k3=k3,
         inputs=inputs,
+        stored_first=stored_first,
     )
 
 
@@ -128,7 +131,7 @@ def _jsd(suffix: str, claim: str, beta: float) -> Subject:
         f"Liger 0.8.5 LigerJSDFunction, beta {beta:g}",
         "whole",
         claim,
-        _cost(_torch_sum(), inputs="log-probabilities"),
+        _cost(_torch_sum(), inputs="log-probabilities", stored_first=1.0),
         4096,
         triton_interpreter("gpu_checks.subjects.liger:JSD", *LIGER, beta=beta),
         ("liger_kernel.ops.jsd", _JSD_LAUNCHER),
@@ -141,7 +144,7 @@ def _fused_jsd(suffix: str, claim: str, beta: float) -> Subject:
         f"Liger 0.8.5 LigerFusedLinearJSDFunction, beta {beta:g}",
         "whole",
         claim,
-        _cost(_torch_sum()),
+        _cost(_torch_sum(), stored_first=1.0),
         4096,
         triton_interpreter("gpu_checks.subjects.liger:FUSED_JSD", *LIGER, beta=beta),
         ("liger_kernel.ops.fused_linear_jsd", "liger_kernel.ops.jsd", _JSD_LAUNCHER),
@@ -177,7 +180,7 @@ SUBJECTS: tuple[Subject, ...] = (
         "Liger 0.8.5 LigerKLDivLossFunction, log target",
         "whole",
         "forward_kl",
-        _cost(_blocks(16384, 16), inputs="log-probabilities"),
+        _cost(_blocks(16384, 16), inputs="log-probabilities", stored_first=1.0),
         16384,
         triton_interpreter("gpu_checks.subjects.liger:KL_DIV", *LIGER),
         ("liger_kernel.ops.kl_div",),
@@ -190,7 +193,7 @@ SUBJECTS: tuple[Subject, ...] = (
         "Liger 0.8.5 LigerTVDLossFunction",
         "whole",
         "total_variation",
-        _cost(_blocks(16384, 16), inputs="log-probabilities"),
+        _cost(_blocks(16384, 16), inputs="log-probabilities", stored_first=1.0),
         16384,
         triton_interpreter("gpu_checks.subjects.liger:TVD", *LIGER),
         ("liger_kernel.ops.tvd",),
@@ -214,7 +217,7 @@ SUBJECTS: tuple[Subject, ...] = (
         "fla-core 0.6.0 FusedKLDivLoss",
         "whole",
         "forward_kl",
-        _cost(_online(32768, 32), rescale_every=32768),
+        _cost(_online(32768, 32), rescale_every=32768, stored_first=1 / ROWS_A_CALL),
         32768,
         triton_interpreter("gpu_checks.subjects.fla:KL_DIV", *FLA),
         ("fla.modules.fused_kl_div.ops", "fla.ops.utils.op"),
