@@ -12,25 +12,23 @@ Settings beside those of the kernel (gpu_checks/kernels/sources.py): `schedule`,
 from __future__ import annotations
 
 import ctypes
-import mmap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import prod
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from gpu_checks.backends.host_build import build
-from gpu_checks.formats import FORMATS, Array, Format
-from gpu_checks.kernels.sources import GUMBEL, TOKEN_KL, WHOLE_KL, Kernel, settings_of, source_of, threads_of
-from gpu_checks.subject import Request, Result, SampledBatch, WholeBatch
+from gpu_checks.backends.own_runners import Gumbel, OwnRunner, TokenKl, WholeKl, sparse_zeros
+from gpu_checks.formats import Array
+from gpu_checks.kernels.sources import GUMBEL, Source, settings_of, source_of, threads_of
+from gpu_checks.subject import Request
 
 Argument: TypeAlias = "Array | np.generic | None"
 
 _SCHEDULES = {"forward": 0, "reverse": 1, "random": 2}
-_LARGEST_VOCABULARY = 2**30
 
 
 class KernelError(RuntimeError):
@@ -117,139 +115,65 @@ def _boxed(argument: Argument) -> Array:
     return np.asarray([argument.ctypes.data], dtype=np.uintp)
 
 
-class _Runner:
-    """What the three runners share: the library, the settings, and which rows run."""
+@dataclass(frozen=True)
+class HostLauncher:
+    """Launches a library's entries under a schedule. Arrays stay where they are: kernels reach all of memory."""
 
-    def __init__(self, kernel: Kernel, request: Request) -> None:
-        own = {"schedule", "rows"}
-        settings = {name: value for name, value in request.settings.items() if name not in own}
-        self._schedule = schedule_of(str(request.settings.get("schedule", "forward")))
-        chosen = settings_of(kernel, settings)
-        self._threads = threads_of(chosen)
-        self._inverse_temperature = np.float32(1.0 / float(chosen["temperature"]))
-        self._weighted = chosen.get("weight", "none") != "none"
-        rows = request.settings.get("rows")
-        self._rows = None if rows is None else [int(row) for row in rows]
-        self._library = Library(build(source_of(kernel, request.dtype, settings, request.edits)))
-        self._format: Format = FORMATS[request.dtype]
+    library: Library
+    schedule: Schedule = field(default_factory=Schedule)
 
-    def close(self) -> None:
-        """Nothing to end: a launch is over when it returns."""
+    @classmethod
+    def load(cls, source: Source) -> HostLauncher:
+        """Build a source; raises Unavailable without g++, RuntimeError with the compiler's first error."""
+        return cls(Library(build(source)))
 
-    def _launch(self, entry: str, rows: int, arguments: Sequence[Argument]) -> None:
-        self._library.launch(entry, (rows, 1, 1), self._threads, arguments, self._schedule, self._rows)
+    def take(self, array: Array) -> Array:
+        """Return the array itself."""
+        return array
 
-    def _logits(self, name: str, array: Array) -> Array:
-        if array.dtype != self._format.dtype or array.ndim != 2:
-            raise ValueError(f"{name} is {array.dtype} {list(array.shape)}, not {self._format.name} [row, token]")
-        if not 0 < array.shape[1] <= _LARGEST_VOCABULARY:
-            raise ValueError(f"{name} has {array.shape[1]} tokens, not from 1 to 2^30")
-        missing = [row for row in self._rows or () if not 0 <= row < len(array)]
-        if missing:
-            raise ValueError(f"{name} has {len(array)} rows, and no row {missing[0]}")
-        return np.ascontiguousarray(array)
+    def give(self, handle: Array) -> Array:
+        """Return the array itself."""
+        return handle
 
-    def _numbers(self, name: str, array: Array, rows: int, dtype: type = np.float32) -> Array:
-        if array.shape != (rows,):
-            raise ValueError(f"{name} is {list(array.shape)}, not a number for each of {rows} rows")
-        return np.ascontiguousarray(array, dtype=dtype)
-
-    def _poisoned_gradient(self, shape: tuple[int, ...]) -> Array:
-        """Return [row, token] of NaN; where only some rows run, the others are memory that nothing touches."""
-        if self._rows is None:
-            return np.full(shape, np.nan, dtype=self._format.dtype)
-        gradient = sparse_zeros(shape, self._format.dtype)
-        gradient[self._rows] = np.nan
-        return gradient
-
-    def _kept(self, array: Array) -> Array:
-        return array if self._rows is None else array[self._rows]
+    def launch(
+        self,
+        entry: str,
+        grid: tuple[int, int, int],
+        threads: int,
+        arguments: Sequence[Argument],
+        blocks: Sequence[int] | None = None,
+    ) -> None:
+        """Run as `Library.launch` does."""
+        self.library.launch(entry, grid, threads, arguments, self.schedule, blocks)
 
 
-class TokenKl(_Runner):
-    """Runner of token_kl.cu. With the setting `rows` a result has those rows alone, in the order asked for."""
-
-    def __init__(self, request: Request) -> None:
-        super().__init__(TOKEN_KL, request)
-
-    def __call__(self, batch: SampledBatch) -> Result:
-        """Run forward and backward; raises ValueError for arrays of other shapes or formats, KernelError."""
-        logits = self._logits("logits", batch.logits)
-        rows, vocabulary = logits.shape
-        tokens = self._numbers("tokens", batch.tokens, rows, np.int64)
-        if rows and not (tokens.min() >= 0 and tokens.max() < vocabulary):
-            raise ValueError(f"tokens lie from 0 to {vocabulary - 1}")
-        reference = self._numbers("reference", batch.reference, rows)
-        upstream = self._numbers("upstream", batch.upstream, rows)
-        sampler: Array | None = None
-        if self._weighted:
-            if batch.sampler is None:
-                raise ValueError("a weighted form takes the sampler's log-probabilities")
-            sampler = self._numbers("sampler", batch.sampler, rows)
-        value, log_probability, lse = (np.full(rows, np.nan, dtype=np.float32) for _ in range(3))
-        gradient = self._poisoned_gradient(logits.shape)
-        given: tuple[Argument, ...] = (logits, tokens, reference, sampler)
-        last: tuple[Argument, ...] = (np.int32(vocabulary), self._inverse_temperature)
-        self._launch("token_kl_forward", rows, (*given, value, log_probability, lse, *last))
-        self._launch("token_kl_backward", rows, (*given, lse, upstream, gradient, *last))
-        return Result(self._kept(value), self._kept(gradient), self._kept(log_probability))
+_Opened = TypeVar("_Opened", bound=OwnRunner)
 
 
-class WholeKl(_Runner):
-    """Runner of whole_kl.cu; `rows` as for TokenKl."""
+def _opened(runner: type[_Opened], request: Request) -> _Opened:
+    """Take out the settings that are this backend's own, and open the runner with the others."""
+    schedule = schedule_of(str(request.settings.get("schedule", "forward")))
+    settings = {name: value for name, value in request.settings.items() if name not in ("schedule", "rows")}
 
-    def __init__(self, request: Request) -> None:
-        super().__init__(WHOLE_KL, request)
+    def load(source: Source) -> HostLauncher:
+        return replace(HostLauncher.load(source), schedule=schedule)
 
-    def __call__(self, batch: WholeBatch) -> Result:
-        """Run value and gradient; raises ValueError for arrays of other shapes or formats, KernelError."""
-        policy = self._logits("policy", batch.policy)
-        reference = self._logits("reference", batch.reference)
-        if policy.shape != reference.shape:
-            raise ValueError(f"policy is {list(policy.shape)}, reference {list(reference.shape)}")
-        rows, vocabulary = policy.shape
-        upstream = self._numbers("upstream", batch.upstream, rows)
-        value = np.full(rows, np.nan, dtype=np.float32)
-        gradient = self._poisoned_gradient(policy.shape)
-        last: tuple[Argument, ...] = (np.int32(vocabulary), self._inverse_temperature)
-        self._launch("whole_kl", rows, (policy, reference, upstream, value, gradient, *last))
-        return Result(self._kept(value), self._kept(gradient))
-
-
-class Gumbel(_Runner):
-    """Runner of gumbel.cu: (logits [row, token], seed, count) -> tokens [row, draw], int64; -1 where there is none."""
-
-    def __init__(self, request: Request) -> None:
-        super().__init__(GUMBEL, request)
-
-    def __call__(self, batch: tuple[Array, int, int]) -> Array:
-        """Draw `count` tokens a row. The seed counts modulo 2^64. Raises ValueError, KernelError."""
-        given, seed, count = batch
-        logits = self._logits("logits", given)
-        low, high = np.uint32(seed % 2**32), np.uint32(seed // 2**32 % 2**32)
-        rows, vocabulary = logits.shape
-        tokens = np.full((rows, count), np.iinfo(np.int64).min, dtype=np.int64)
-        arguments = (logits, tokens, low, high, np.int32(vocabulary), self._inverse_temperature)
-        blocks = None
-        if self._rows is not None:
-            blocks = [row * count + draw for row in self._rows for draw in range(count)]
-        self._library.launch("gumbel", (count, rows, 1), self._threads, arguments, self._schedule, blocks)
-        return self._kept(tokens)
+    return runner(replace(request, settings=settings), load, request.settings.get("rows"))
 
 
 def open_token_kl(request: Request) -> TokenKl:
     """Open own-kl; raises Unavailable without g++, ValueError for a request that it cannot serve."""
-    return TokenKl(request)
+    return _opened(TokenKl, request)
 
 
 def open_whole_kl(request: Request) -> WholeKl:
     """Open own-whole-kl; raises as open_token_kl."""
-    return WholeKl(request)
+    return _opened(WholeKl, request)
 
 
 def open_gumbel(request: Request) -> Gumbel:
     """Open own-gumbel; raises as open_token_kl."""
-    return Gumbel(request)
+    return _opened(Gumbel, request)
 
 
 def philox_words(counters: Array, keys: Array, settings: Mapping[str, Any] | None = None) -> Array:
@@ -264,11 +188,15 @@ def philox_words(counters: Array, keys: Array, settings: Mapping[str, Any] | Non
     return words
 
 
-def sparse_zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """Return zeros in memory that the system supplies when it is touched, however large the array is.
-
-    Raises OSError where the system refuses the address space.
-    """
-    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0x4000)
-    memory = mmap.mmap(-1, max(1, prod(shape) * dtype.itemsize), flags=flags)
-    return np.frombuffer(memory, dtype=dtype, count=prod(shape)).reshape(shape)
+__all__ = [
+    "HostLauncher",
+    "KernelError",
+    "Library",
+    "Schedule",
+    "open_gumbel",
+    "open_token_kl",
+    "open_whole_kl",
+    "philox_words",
+    "schedule_of",
+    "sparse_zeros",
+]

@@ -34,16 +34,17 @@ class _Library:
             import torch
 
             return torch.from_numpy(single)
-        from gpu_checks.backends.cuda import to_device
+        from gpu_checks.backends.cuda import require_device
 
-        return to_device(single)
+        return require_device().asarray(single)
 
     def give(self, values: Any) -> Array:
         if self.name != "cuda":
             return np.asarray(values)
-        from gpu_checks.backends.cuda import to_host
+        from gpu_checks.backends.cuda import require_device
 
-        return to_host(values)
+        given: Array = require_device().asnumpy(values)
+        return given
 
 
 class _Scored:

@@ -1,4 +1,4 @@
-"""Kernels of our own, as subjects: one CUDA source each, run on the CPU by the backend `host`.
+"""Kernels of our own, as subjects: one CUDA source each, run on the CPU by `host` and on a device by `cuda`.
 
 Their cost models are read off the sources. A thread adds every 256th term, and the block adds the threads' sums in a
 tree; the softmax rescales a thread's sum once in 16 terms, and once before the tree. CUDA's expf is good to 2 ulp and
@@ -9,11 +9,13 @@ fast math no exp2 stands in for an exp whose argument it would round.
 from __future__ import annotations
 
 from math import ceil
+from typing import Any
 
 from gpu_checks.backends.host import open_gumbel, open_token_kl, open_whole_kl
+from gpu_checks.backends.own_runners import Gumbel, OwnRunner, TokenKl, WholeKl
 from gpu_checks.bounds.cost import CostModel, strided_block
 from gpu_checks.kernels.sources import CHUNK, GUMBEL, THREADS, TOKEN_KL, WEIGHTS, WHOLE_KL, Kernel
-from gpu_checks.subject import Subject
+from gpu_checks.subject import Opener, Request, Subject
 
 _STEP = THREADS * CHUNK
 """Logits that a block takes in one step of its softmax."""
@@ -44,13 +46,25 @@ def _direction(claim: str) -> dict[str, str]:
     return {"form": claim.strip()}
 
 
+def _on_device(runner: type[OwnRunner]) -> Opener:
+    """Open on a CUDA device; the opener raises Unavailable, with the reason, where none answers."""
+
+    def opened(request: Request) -> Any:
+        from gpu_checks.backends.cuda import Module, require_device
+
+        require_device()
+        return runner(request, Module)
+
+    return opened
+
+
 OWN_KL = Subject(
     name="own-kl",
     title="our fused log-softmax and KL estimator (CUDA C++)",
     family="sampled",
     claim="k3 as loss",
     cost=_COST,
-    backends={"host": open_token_kl},
+    backends={"host": open_token_kl, "cuda": _on_device(TokenKl)},
     sources=_sources(TOKEN_KL),
     returns_log_probability=True,
     configured=_sampled_form,
@@ -63,7 +77,7 @@ OWN_WHOLE_KL = Subject(
     family="whole",
     claim="reverse_kl",
     cost=_COST,
-    backends={"host": open_whole_kl},
+    backends={"host": open_whole_kl, "cuda": _on_device(WholeKl)},
     sources=_sources(WHOLE_KL),
     configured=_direction,
     temperatures=(1.0, 0.7),
@@ -75,7 +89,7 @@ OWN_GUMBEL = Subject(
     family="sampler",
     claim="softmax",
     cost=_COST,
-    backends={"host": open_gumbel},
+    backends={"host": open_gumbel, "cuda": _on_device(Gumbel)},
     sources=_sources(GUMBEL),
     temperatures=(1.0, 0.7),
     replayed=True,
