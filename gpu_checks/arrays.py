@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 from array_api_compat import array_namespace, is_numpy_array
 from jaxtyping import Float, Int
 
@@ -37,7 +38,9 @@ def expected_gradient(
     """Return E_policy[c s] by the logits, p_i (c_i - sum_j p_j c_j) (the master lemma; Williams 1992)."""
     xp = array_namespace(log_policy, coefficients)
     p = xp.exp(log_policy)
-    return p * (coefficients - xp.sum(p * coefficients, axis=-1, keepdims=True))
+    # a token of probability 0 has no part in it, whatever its coefficient
+    c = xp.where(p > 0, coefficients, p)
+    return p * (c - xp.sum(p * c, axis=-1, keepdims=True))
 
 
 def divergence(
@@ -94,14 +97,18 @@ def scored(
 def _rows(work: Callable[[int], None], like: Any) -> None:
     """Run every row; NumPy lets go of the interpreter's lock inside, so there rows share the cores."""
     rows = range(like.shape[0])
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not is_numpy_array(like) or cores == 1 or like.shape[0] * like.shape[1] < 2 * _CHUNK:
+    if not is_numpy_array(like) or cores() == 1 or like.shape[0] * like.shape[1] < 2 * _CHUNK:
         for row in rows:
             work(row)
         return
-    with ThreadPoolExecutor(cores) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for _ in pool.map(work, rows):
             pass
+
+
+def cores() -> int:
+    """Return how many threads can run at a time."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _any(objective: str, xp: Any) -> Callable[[Any, Any, Any], Any]:
@@ -110,8 +117,9 @@ def _any(objective: str, xp: Any) -> Callable[[Any, Any, Any], Any]:
 
     def row(policy: Any, reference: Any, out: Any) -> Any:
         log_p, log_q = log_softmax(policy), log_softmax(reference)
-        ratio = log_p - log_q
-        out[...] = expected_gradient(log_p, slope(ratio))
+        with np.errstate(invalid="ignore"):
+            ratio = xp.where(log_p == log_q, xp.zeros_like(log_p), log_p - log_q)  # -inf - -inf
+            out[...] = expected_gradient(log_p, slope(ratio))
         nothing = ratio * 0.0
         over = ratio > 0
         weight = xp.exp(xp.where(over, log_p, log_q))
@@ -133,14 +141,16 @@ def _reverse_kl(policy: Any, reference: Any, out: Any) -> Any:
         weight = xp.exp(x)
         out[piece] = weight
         total = total + xp.sum(weight)
-        x -= y
+        with np.errstate(invalid="ignore"):  # -inf - -inf, where the weight is 0
+            x -= y
         moment = moment + xp.vecdot(weight, xp.where(weight > 0, x, 0.0 * weight))
         other_total = other_total + xp.sum(xp.exp(y))
     mean = moment / total
     value = mean - (xp.log(total) - xp.log(other_total))
     for piece in pieces:
         x = policy[piece] - (top - other_top + mean)
-        x -= reference[piece]
+        with np.errstate(invalid="ignore"):
+            x -= reference[piece]
         weight = out[piece]
         out[piece] = xp.where(weight > 0, x, 0.0 * weight) * weight / total
     return value
