@@ -24,7 +24,8 @@ SUPPORTED   := 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help install libraries-install run test lint types layers fuzz bench proofs-coq report-tools regenerate check-all clean distclean
+.PHONY: help install libraries-install run test lint types layers fuzz bench selftest trust faults gpu proofs-coq report-tools regenerate \
+        check-all clean distclean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -90,6 +91,14 @@ bench: install libraries-install ## Speed, as ratios taken in one run
 selftest: install ## The error rates on the catalogue of planted faults and correct losses
 	@echo "==> kl-oracle selftest"
 	@$(BIN)/kl-oracle selftest $(ARGS)
+
+faults: install libraries-install ## Every fault planted in a kernel, and the kernels without them (minutes)
+	@echo "==> kl-oracle audit --faults"
+	@$(BIN)/kl-oracle audit --faults $(ARGS)
+
+gpu: install ## On a machine with CUDA: audits on the device, and the evidence file
+	@echo "==> python -m gpu_checks.on_device"
+	@$(BIN)/python -m gpu_checks.on_device $(ARGS)
 
 trust: install ## Random correct programs, judged: make trust ARGS='--count 10000 --seed 1 --jobs 2' (hours); goes on where it stopped
 	@echo "==> python -m oracle.trust"
