@@ -87,6 +87,7 @@ fuzz: install ## 20,000 random targets, claims, configurations and command lines
 bench: install libraries-install ## Speed, as ratios taken in one run
 	@echo "==> benchmarks"
 	@$(BIN)/python benchmarks/bench.py
+	@$(BIN)/python benchmarks/full_vocabulary.py
 
 selftest: install ## The error rates on the catalogue of planted faults and correct losses
 	@echo "==> kl-oracle selftest"
