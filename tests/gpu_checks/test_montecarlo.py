@@ -157,7 +157,7 @@ def test_wrong_rates_rows_and_gradients(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(ValueError, match=r"the gradient is \[100, 99\] for logits \[100, 100\]"):
         measure(Changed(opened(100), after=lambda r: replace(r, gradient=r.gradient[:, 1:])), question, rows=100)
     monkeypatch.setattr(montecarlo, "MOST", 10)
-    with pytest.raises(ValueError, match="over 10: take other rates"):
+    with pytest.raises(ValueError, match="more than 10: take other rates"):
         asked("k3 as loss", "k1 in reward", 100)
     monkeypatch.setattr(montecarlo, "RATIO_SPREAD", 1e-4)
     with pytest.raises(ValueError, match="k3 as loss and k1 in reward in bfloat16: no number of samples suffices"):
