@@ -40,12 +40,31 @@ def reverse_kl(
     x, y = (torch.from_numpy(np.require(a, np.float64, ["C", "W"])) for a in (policy, reference))
     g = torch.from_numpy(gradient)
 
+    together = max(1, _PIECE // max(1, policy.shape[1]))
+
     def work(row: int) -> None:
-        value[row] = _row(x[row], y[row], g[row])
+        if together == 1:
+            value[row] = _row(x[row], y[row], g[row])
+        else:
+            some = slice(row, row + together)
+            value[some] = _short_rows(x[some], y[some], g[some]).numpy()
 
     with torch.inference_mode(), ThreadPoolExecutor(cores()) as pool:
-        list(pool.map(work, range(policy.shape[0])))
+        list(pool.map(work, range(0, policy.shape[0], together)))
     return value, gradient
+
+
+def _short_rows(x: Tensor, y: Tensor, out: Tensor) -> Tensor:
+    """Rows that fit the cache together: fewer calls for a number."""
+    top, other_top = x.amax(1, keepdim=True), y.amax(1, keepdim=True)
+    weight = torch.sub(x, top, out=out).exp_()
+    total = weight.sum(1, keepdim=True)
+    difference = torch.sub(x, y)
+    mean = torch.linalg.vecdot(weight, difference)[:, None] / total
+    weight.mul_(difference.sub_(mean)).div_(total)
+    other_total = torch.sub(y, other_top, out=difference).exp_().sum(1, keepdim=True)
+    value: Tensor = mean - (top - other_top) - (total / other_total).log()
+    return value[:, 0]
 
 
 def _row(x: Tensor, y: Tensor, out: Tensor) -> float:
