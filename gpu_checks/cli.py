@@ -87,7 +87,7 @@ def audit(
     else:
         if not targets:
             raise click.UsageError("name a TARGET: a bundled subject (--list shows them) or path/file.py:function")
-        subjects = _subjects(targets, claim, roles, settings)
+        subjects = _subjects(targets, claim, roles, settings, backends)
         from gpu_checks.audit.grid import plans
 
         sizes = tuple(vocabularies) or (128_256,)
@@ -113,7 +113,7 @@ def _beside(targets: Sequence[str], faults: bool, compiling: bool) -> Audit:
     from oracle import __version__
     from oracle.streams import stdout_kept
 
-    subjects = _subjects(targets, None, (), ()) if targets else list(bundled().values())
+    subjects = _subjects(targets, None, (), (), ()) if targets else list(bundled().values())
     plants = planted(subjects) if faults else []
     if faults and not plants:
         raise click.UsageError(f"no faults are planted in {', '.join(targets)}; --list shows the bundled subjects")
@@ -155,7 +155,7 @@ def _list() -> None:
 
 
 def _subjects(
-    targets: Sequence[str], claim: str | None, roles: Sequence[str], settings: Sequence[str]
+    targets: Sequence[str], claim: str | None, roles: Sequence[str], settings: Sequence[str], backends: Sequence[str]
 ) -> list[Subject]:
     from gpu_checks.subjects import bundled, nearest
     from oracle.errors import OracleError
@@ -178,11 +178,17 @@ def _subjects(
             from gpu_checks.subjects.functions import subjects_of
 
             try:
-                found += subjects_of(target, claim, roles, settings)
+                found += subjects_of(target, claim, roles, settings, "triton-interpreter" in backends)
             except OracleError as error:
-                raise click.UsageError(str(error)) from error
+                raise click.UsageError(f"{error}{_hint(str(error))}") from error
     _check_claim(found, claim)
     return found
+
+
+def _hint(text: str) -> str:
+    """What Triton says where no device is found."""
+    on_triton = "active drivers" in text or "@triton.jit" in text
+    return "; Triton kernels run on the CPU with --backend triton-interpreter" if on_triton else ""
 
 
 def _check_claim(subjects: Sequence[Subject], claim: str | None) -> None:

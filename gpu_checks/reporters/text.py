@@ -29,6 +29,7 @@ def render(audit: Audit) -> str:
             console.print(_table(audit.cells))
         for cell in audit.cells:
             _details(console, cell)
+        _skipped(console, audit.cells)
         _faults(console, audit)
         _compiled(console, audit)
         for line in audit.absent:
@@ -96,7 +97,7 @@ def _plain_table(*names: str) -> Table:
 
 
 def _details(console: Console, cell: Cell) -> None:
-    shown = [c for c in cell.checks if c.outcome != "pass"]
+    shown = [c for c in cell.checks if c.outcome in ("fail", "note")]
     if cell.reason is None and not shown:
         return
     console.print()
@@ -105,6 +106,21 @@ def _details(console: Console, cell: Cell) -> None:
         console.print(Text(f"  {cell.reason}", style="yellow"))
     for check in shown:
         _check(console, check)
+
+
+def _skipped(console: Console, cells: list[Cell]) -> None:
+    """Checks that were not asked, each once with the subjects that it is about: no pass, and no news."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for cell in cells:
+        for check in cell.checks:
+            if check.outcome == "skip":
+                names = found.setdefault((check.check, check.message), [])
+                if cell.subject not in names:
+                    names.append(cell.subject)
+    if found:
+        console.print()
+    for (name, message), subjects in found.items():
+        console.print(Text(f"{name} of {', '.join(subjects)}: {message}", style="dim"))
 
 
 def _check(console: Console, check: Check) -> None:

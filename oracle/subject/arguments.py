@@ -34,6 +34,10 @@ class Convention:
     ignore: bool = False
     variant: int = 0
     """Which rest of the vocabulary, where a batch says nothing of it."""
+    exact: bool = False
+    """Logits as they are given: no constant is added to those of a position."""
+    wide: torch.dtype | None = None
+    """The dtype of logits, where it is not that of the other numbers."""
     plain: bool = False
     """For a reading: two tokens, logits that are log-probabilities, hidden states that are logits."""
 
@@ -102,9 +106,10 @@ def _wide(
         tokens = frame.ids(rest.tokens, size)
         if convention.ignore:
             tokens = tokens.masked_fill(frame.mask(batch.mask, attention=False) == 0, IGNORED)
-    shifted = {
-        r: x if convention.plain else x + _SHIFTS[r] * step for r, x in zip(_SHIFTS, (own, away, drawn), strict=True)
-    }
+    as_given = convention.plain or convention.exact
+    shifted = {r: x if as_given else x + _SHIFTS[r] * step for r, x in zip(_SHIFTS, (own, away, drawn), strict=True)}
+    if convention.wide is not None:
+        shifted = {r: x.to(convention.wide) for r, x in shifted.items()}
     values: dict[Role, Any] = {
         **{r: frame.joined(x) for r, x in shifted.items()},
         Role.DISTRIBUTION: frame.joined(normal),

@@ -93,3 +93,11 @@ def hidden_kl(hidden: Tensor, weight: Tensor, ref_logits: Tensor) -> Tensor:
 def loss(logp: Tensor, ref_logp: Tensor, advantages: Tensor, beta: float) -> Tensor:
     policy = -(torch.exp(logp - logp.detach()) * advantages[:, None])
     return (policy + beta * k3(logp, ref_logp)).mean()
+
+
+def full_kl_upcast(logits: Tensor, ref_logits: Tensor) -> Tensor:
+    return full_kl(logits.float(), ref_logits.float())
+
+
+def k3_on_logits_upcast(logits: Tensor, labels: Tensor, ref_logp: Tensor) -> Tensor:
+    return k3_on_logits(logits.float(), labels, ref_logp)
