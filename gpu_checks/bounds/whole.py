@@ -4,10 +4,10 @@ With a = log p of the policy, b = log q of the reference, d = a - b, and the gra
 
     reverse_kl  KL(policy||reference) = sum p d,   gradient p (d - KL)
     forward_kl  KL(reference||policy) = -sum q d,  gradient p - q
-    jensen_shannon, total_variation                as their functions say
+    all others                                     as their functions say
 
-A subject that takes log-probabilities has the gradient by these, without the softmax's Jacobian; total variation is by
-the policy's probabilities.
+A subject that takes log-probabilities has the gradient by these, without the softmax's Jacobian; total variation there
+is by the policy's probabilities.
 """
 
 from __future__ import annotations
@@ -20,13 +20,17 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
+import sympy as sp
 
 from gpu_checks.bounds.cost import CostModel
+from gpu_checks.bounds.expressions import evaluate
 from gpu_checks.bounds.softmax import log_softmax, scaled
 from gpu_checks.bounds.tracked import Arithmetic, Tracked, exactly, stored
 from gpu_checks.formats import Format
 from gpu_checks.subject import WholeBatch
 from oracle.errors import ClaimError
+from proofs.divergences import OBJECTIVES
+from proofs.symbols import L, U
 
 _OUTER_ROUNDINGS = 4
 
@@ -40,6 +44,8 @@ class Pair:
     reference: Tracked
     by_logits: bool
 
+
+_FROM_THEIR_GENERATOR = ("chi2_half", "chi2_reference_half", "jeffreys", "hellinger_squared")
 
 ValueAndGradient: TypeAlias = tuple[Tracked, Tracked]
 WholeFormula: TypeAlias = Callable[[Pair], ValueAndGradient]
@@ -91,12 +97,35 @@ def skewed_jensen_shannon(share: float) -> WholeFormula:
 
 
 def total_variation(pair: Pair) -> ValueAndGradient:
-    """TV(policy, reference) = sum |p - q| / 2, of probabilities as they are; its gradient by p, sign(p - q) / 2."""
+    """TV(policy, reference) = sum |p - q| / 2; its gradient by p, sign(p - q) / 2, is carried on to logits."""
     half = exactly(0.5)
-    difference = pair.arithmetic.exp(pair.policy) - pair.arithmetic.exp(pair.reference)
+    p = pair.arithmetic.exp(pair.policy)
+    difference = p - pair.arithmetic.exp(pair.reference)
     value = pair.arithmetic.sum(half * Tracked(abs(difference.value), difference.error))
     sure = abs(difference.value) > difference.error
-    return value, half * Tracked(np.sign(difference.value), np.where(sure, 0.0, 2.0))
+    slope = half * Tracked(np.sign(difference.value), np.where(sure, 0.0, 2.0))
+    return value, _through_softmax(pair, p, slope) if pair.by_logits else slope
+
+
+def _through_softmax(pair: Pair, p: Tracked, by_probability: Tracked) -> Tracked:
+    """p_i (g_i - sum_j p_j g_j)."""
+    weighted = _weighted(p, by_probability)
+    return weighted - p * pair.arithmetic.sum(weighted)
+
+
+def divergence(objective: str) -> WholeFormula:
+    """Any named objective, sum q f(p/q), from its generator: each node of f and f' is one operation of the kernel."""
+    generator = OBJECTIVES[objective].generator
+    summand, slope = (sp.powdenest(e.subs(U, sp.exp(L)), force=True) for e in (generator, sp.diff(generator, U)))
+
+    def formula(pair: Pair) -> ValueAndGradient:
+        ratio = {L: pair.policy - pair.reference}
+        p, q = pair.arithmetic.exp(pair.policy), pair.arithmetic.exp(pair.reference)
+        value = pair.arithmetic.sum(_weighted(q, evaluate(summand, ratio, pair.arithmetic)))
+        by_p = evaluate(slope, ratio, pair.arithmetic)
+        return value, _through_softmax(pair, p, by_p) if pair.by_logits else _weighted(p, by_p)
+
+    return formula
 
 
 FORMULAS: Mapping[str, WholeFormula] = MappingProxyType(
@@ -105,6 +134,7 @@ FORMULAS: Mapping[str, WholeFormula] = MappingProxyType(
         "forward_kl": forward_kl,
         "jensen_shannon": skewed_jensen_shannon(0.5),
         "total_variation": total_variation,
+        **{name: divergence(name) for name in OBJECTIVES if name in _FROM_THEIR_GENERATOR},
     }
 )
 """Every objective that a kernel over the whole vocabulary is held against."""

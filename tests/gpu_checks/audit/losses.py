@@ -101,3 +101,33 @@ def full_kl_upcast(logits: Tensor, ref_logits: Tensor) -> Tensor:
 
 def k3_on_logits_upcast(logits: Tensor, labels: Tensor, ref_logp: Tensor) -> Tensor:
     return k3_on_logits(logits.float(), labels, ref_logp)
+
+
+def _both(logits: Tensor, ref_logits: Tensor) -> tuple[Tensor, Tensor]:
+    return logits.softmax(-1), ref_logits.softmax(-1)
+
+
+def full_js(logits: Tensor, ref_logits: Tensor) -> Tensor:
+    p, q = _both(logits, ref_logits)
+    m = (p + q) / 2
+    return 0.5 * (p * (p / m).log() + q * (q / m).log()).sum(-1)
+
+
+def full_tv(logits: Tensor, ref_logits: Tensor) -> Tensor:
+    p, q = _both(logits, ref_logits)
+    return 0.5 * (p - q).abs().sum(-1)
+
+
+def full_hellinger(logits: Tensor, ref_logits: Tensor) -> Tensor:
+    p, q = _both(logits, ref_logits)
+    return 0.5 * ((p.sqrt() - q.sqrt()) ** 2).sum(-1)
+
+
+def full_chi2(logits: Tensor, ref_logits: Tensor) -> Tensor:
+    p, q = _both(logits, ref_logits)
+    return 0.5 * ((p - q) ** 2 / q).sum(-1)
+
+
+def full_jeffreys(logits: Tensor, ref_logits: Tensor) -> Tensor:
+    a, b = logits.log_softmax(-1), ref_logits.log_softmax(-1)
+    return ((a.exp() - b.exp()) * (a - b)).sum(-1)
