@@ -6,11 +6,11 @@
         print(evidence.device.name, stale(evidence), rederive(evidence).problems)
 
 A file says which sources it is evidence of, by their hashes; `stale` names those that have changed since. Where there
-is no file, nothing has run on a device: NOT_RUN.
+is no file, nothing has run on a device, and `said` says NOT_RUN.
 """
 
 from gpu_checks.evidence.collecting import Machine, collect, this_machine
-from gpu_checks.evidence.reading import EvidenceError, evidence_files, read, stale, write
+from gpu_checks.evidence.reading import EvidenceError, evidence_files, read, said, stale, write
 from gpu_checks.evidence.records import SCHEMA, Device, Evidence, Observation, Timing, UlpError
 from gpu_checks.evidence.rederiving import Rederived, rederive
 
@@ -28,6 +28,7 @@ __all__ = [
     "evidence_files",
     "read",
     "rederive",
+    "said",
     "stale",
     "this_machine",
     "write",

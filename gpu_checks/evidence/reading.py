@@ -10,6 +10,7 @@ import msgspec
 
 from gpu_checks.evidence.dependencies import changed
 from gpu_checks.evidence.records import SCHEMA, Evidence
+from gpu_checks.subject import State
 
 FOLDER = Path(__file__).parent
 """Where evidence is committed."""
@@ -48,6 +49,24 @@ def write(evidence: Evidence, folder: Path = FOLDER) -> Path:
     path = folder / f"{device}-{evidence.date}.json"
     path.write_bytes(msgspec.json.format(msgspec.json.encode(evidence), indent=1) + b"\n")
     return path
+
+
+def said(folder: Path = FOLDER) -> list[str]:
+    """Return a line for each file of evidence, led by its state: NOT_RUN where there is none, or none that holds today.
+
+    Raises EvidenceError as `read`.
+    """
+    lines = []
+    for path in evidence_files(folder):
+        found = read(path)
+        gone = stale(found)
+        passing = sum(cell.outcome == "passes" for cell in found.cells)
+        what = f"{found.device.name}, {found.date}: {passing} of {len(found.cells)} cells pass"
+        since = (
+            f"; since then {len(gone)} of {len(found.sources)} sources have changed, {gone[0]} first" if gone else ""
+        )
+        lines.append(f"{(State.NOT_RUN if gone else State.EXECUTED_GPU).value}: {what}{since}")
+    return lines or [f"{State.NOT_RUN.value}: no evidence of a device; python -m gpu_checks.on_device makes it, on one"]
 
 
 def stale(evidence: Evidence) -> list[str]:

@@ -189,3 +189,26 @@ def test_the_runners_are_those_of_the_cpu() -> None:
     for runner, subject in ((TokenKl, OWN_KL), (WholeKl, OWN_WHOLE_KL), (Gumbel, OWN_GUMBEL)):
         assert set(subject.backends) == {"host", "cuda"}
         assert runner.__module__ == "gpu_checks.backends.own_runners"
+
+
+def test_the_real_cupy_has_what_is_called() -> None:
+    """It imports without a driver; only calls need one."""
+    cupy = pytest.importorskip("cupy")
+    for name in ("asarray", "asnumpy", "cuda.Module", "cuda.Device", "cuda.Event", "cuda.get_elapsed_time"):
+        assert callable(attribute(cupy, name))
+    for name in (
+        "Module.load",
+        "Module.get_function",
+        "Event.record",
+        "Event.synchronize",
+        "Device.compute_capability",
+    ):
+        assert attribute(cupy.cuda, name) is not None
+    for name in ("getDeviceCount", "getDeviceProperties", "driverGetVersion", "runtimeGetVersion"):
+        assert callable(attribute(cupy.cuda.runtime, name))
+
+
+def attribute(of: object, path: str) -> object:
+    for name in path.split("."):
+        of = getattr(of, name)
+    return of

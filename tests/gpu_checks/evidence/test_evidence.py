@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from gpu_checks.audit import cell as cells
-from gpu_checks.evidence import EvidenceError, dependencies, evidence_files, read, rederive, stale, write
+from gpu_checks.evidence import EvidenceError, dependencies, evidence_files, read, rederive, said, stale, write
 from gpu_checks.evidence.records import SCHEMA, Evidence, Observation
 from gpu_checks.on_device import conclude, failures
 from gpu_checks.subjects import bundled
@@ -77,6 +77,7 @@ def test_a_file_is_what_was_written_and_is_confirmed(tmp_path: Path) -> None:
     assert found.compared > 200
     assert 0.1 < found.worst <= 1
     assert stale(again) == []
+    assert said(tmp_path) == [f"EXECUTED_GPU: Stand-in (a CPU), {again.date}: 3 of 3 cells pass"]
 
 
 @needs_compiler
@@ -169,6 +170,10 @@ def test_a_changed_source_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / kernel).write_text("// another\n")
     (tmp_path / module).unlink()
     assert stale(evidence()) == [module, kernel]
+    write(evidence(), tmp_path)
+    (line,) = said(tmp_path)
+    assert line.startswith(f"NOT_RUN: Stand-in (a CPU), {evidence().date}: 3 of 3 cells pass; since then 2 of ")
+    assert line.endswith(f"sources have changed, {module} first")
 
 
 @needs_compiler
@@ -223,6 +228,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(EvidenceError, match="cannot be read: No such file"):
         read(tmp_path / "none.json")
     assert evidence_files(tmp_path) == []
+    assert said(tmp_path) == ["NOT_RUN: no evidence of a device; python -m gpu_checks.on_device makes it, on one"]
 
 
 @needs_compiler
