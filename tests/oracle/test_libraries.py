@@ -6,12 +6,16 @@ Sources: the versions of libraries.txt. Expected values are the KL gradient of e
 
 from __future__ import annotations
 
+import json
 from functools import cache
 
+import jsonschema
 import pytest
 
 from oracle.errors import OracleError
 from oracle.libraries import ENTRIES, Row, judge_installed
+from oracle.libraries.table import as_json
+from oracle.schemas import schemas
 from oracle.subject.lift import LiftedFile
 from tests.oracle.judging import accused, said
 
@@ -21,9 +25,12 @@ UNNAMED = ("unnamed", None, None)
 ZERO = ("zero", None, None)
 
 
-@cache
+judged = cache(lambda library: judge_installed([library]))
+"""Once for all the tests of this file."""
+
+
 def rows(library: str) -> dict[tuple[str, str, str | None], Row]:
-    found, absent = judge_installed([library])
+    found, absent = judged(library)
     if absent:
         pytest.skip(f"{library} is not installed here")
     assert not [r.error for r in found if r.error]
@@ -132,6 +139,14 @@ def test_trl() -> None:
     check("trl", "_compute_loss", "grpo, use_bias_correction_kl=on", "whole", RKL, RKL, set())
     check("trl", "_compute_loss", "grpo, use_bias_correction_kl=off", "whole", FKL, UNNAMED, set())
     check("trl", "_compute_loss", "grpo, sequence-level ratio", "whole", UNNAMED, UNNAMED, set())
+
+
+def test_the_listing_is_valid() -> None:
+    found, absent = judged("liger-kernel")
+    printed = json.loads(as_json(found[-1:], [*absent, "another"]))
+    jsonschema.Draft202012Validator(schemas()["libraries-1.json"]).validate(printed)
+    assert printed["schema"] == "kl-oracle/libraries/1"
+    assert printed["not_installed"][-1] == "another"
 
 
 def test_every_entry_is_judged_once() -> None:
