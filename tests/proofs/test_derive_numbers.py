@@ -3,6 +3,7 @@
 Each estimator is written twice: as a person types it, and as a function of a number.
 """
 
+from functools import cache
 from itertools import pairwise
 
 import mpmath
@@ -130,7 +131,7 @@ def case(request):
 def sides(case):
     """Each placement's derivation, with its coefficient as a function of a number."""
     k, derivation = case
-    return (derivation.as_loss, lambda x: slope(k, x)), (derivation.in_reward, k)
+    return (derivation.as_loss, cache(lambda x: slope(k, x))), (derivation.in_reward, k)
 
 
 def close(a, b, tolerance=1e-9):
@@ -245,7 +246,10 @@ def expected_gradient(k, placement, correction, logits, reference, sampler):
     return by_logits(surrogate, logits)
 
 
-def objective_gradient(name, logits, reference):
+@cache
+def objective_gradient(name, instance):
+    """Of the instance of that number, with its policy's logits."""
+    logits, reference, _ = INSTANCES[instance]
     q = softmax(reference)
     return by_logits(lambda moved: sum(DEFINITIONS[name](a, b) for a, b in zip(softmax(moved), q, strict=True)), logits)
 
@@ -275,16 +279,17 @@ def judge(naming, gradients, nearly_named):
     if naming.objective == "zero":
         assert all(abs(g) < tolerance for gradient in gradients for g in gradient)
         return
+    assert len(gradients) == len(INSTANCES)
     parts = naming.combination or (((naming.objective, naming.scale),) if naming.scale is not None else ())
     if parts:
-        for gradient, (p, q, _) in zip(gradients, INSTANCES, strict=True):
-            columns = [(mpf(sp.Float(a, 30)._mpf_), objective_gradient(name, p, q)) for name, a in parts]
+        for instance, gradient in enumerate(gradients):
+            columns = [(mpf(sp.Float(a, 30)._mpf_), objective_gradient(name, instance)) for name, a in parts]
             assert all(abs(g - sum(a * o[j] for a, o in columns)) < tolerance for j, g in enumerate(gradient))
         return
     for name in () if nearly_named else DEFINITIONS:  # unnamed: a multiple of no objective
         pairs = []
-        for gradient, (p, q, _) in zip(gradients, INSTANCES, strict=True):
-            pairs += zip(gradient, objective_gradient(name, p, q), strict=True)
+        for instance, gradient in enumerate(gradients):
+            pairs += zip(gradient, objective_gradient(name, instance), strict=True)
         scale = sum(a * b for a, b in pairs) / sum(b * b for _, b in pairs)
         assert any(abs(a - scale * b) > mpf(10) ** -6 for a, b in pairs), name
 
