@@ -53,6 +53,8 @@ def divergence(
     xp = array_namespace(policy, reference)
     value, gradient = xp.zeros_like(policy[:, 0]), xp.empty_like(policy)
     one = _reverse_kl if objective == "reverse_kl" else _any(objective, xp)
+    # a coefficient of 1 - e^-L overflows where p - q does not
+    one = _forward_kl(one) if objective == "forward_kl" else one
 
     def work(row: int) -> None:
         value[row] = one(policy[row, :], reference[row, :], gradient[row, :])
@@ -126,6 +128,16 @@ def _any(objective: str, xp: Any) -> Callable[[Any, Any, Any], Any]:
         return xp.sum(
             weight * xp.where(over, above(xp.where(over, ratio, nothing)), below(xp.where(over, nothing, ratio)))
         )
+
+    return row
+
+
+def _forward_kl(general: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any, Any], Any]:
+    def row(policy: Any, reference: Any, out: Any) -> Any:
+        value = general(policy, reference, out)
+        xp = array_namespace(policy)
+        out[...] = xp.exp(log_softmax(policy)) - xp.exp(log_softmax(reference))
+        return value
 
     return row
 

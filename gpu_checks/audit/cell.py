@@ -19,6 +19,7 @@ from gpu_checks.audit.determinism import check_determinism
 from gpu_checks.audit.drawing import check_frequencies, check_replay
 from gpu_checks.audit.expectation import check_expected_gradient
 from gpu_checks.audit.far import check_far_rows
+from gpu_checks.audit.measuring import check_measured
 from gpu_checks.audit.records import Cell, CellOutcome, Check
 from gpu_checks.audit.tails import check_tails
 from gpu_checks.bounds.sampled import formula_of
@@ -36,6 +37,7 @@ CHECKS: Mapping[Family, tuple[Callable[[Context], Check], ...]] = MappingProxyTy
             check_tails,
             check_determinism,
             check_far_rows,
+            check_measured,
         ),
         "whole": (check_columns, check_tails, check_determinism, check_far_rows),
         "sampler": (check_replay, check_frequencies),
@@ -159,20 +161,23 @@ def _cell(plan: Plan, state: State, outcome: CellOutcome, **more: Any) -> Cell:
 
 
 def source_hashes(sources: tuple[str, ...]) -> dict[str, str]:
-    """Return the sha256 of each file that exists, by its name: a path from the project's root, or `module:a.b.c`.
+    """Return the sha256 of each file that exists, by what names it.
 
-    A module is found without being imported; of a folder all files count.
+    A source is a path from the project's root or an absolute one, whose name alone is shown, or `module:a.b.c`, which
+    is found without being imported; of a folder all Python files count.
     """
     found = {}
     for source in sources:
         path = _installed(source.removeprefix("module:")) if source.startswith("module:") else _ROOT / source
         if path is None:
             continue
+        shown = Path(source).name if Path(source).is_absolute() and not path.is_relative_to(_ROOT) else source
+        if path.is_relative_to(_ROOT) and not source.startswith("module:"):
+            shown = path.relative_to(_ROOT).as_posix()
         for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
             if file.is_file():
-                found[file.name if file.parent == path.parent else f"{path.name}/{file.name}"] = hashlib.sha256(
-                    file.read_bytes()
-                ).hexdigest()
+                name = f"{shown}/{file.name}" if path.is_dir() else shown
+                found[name.removeprefix("module:")] = hashlib.sha256(file.read_bytes()).hexdigest()
     return found
 
 

@@ -16,6 +16,7 @@ _ASKS = {
     "expected_gradient": "The gradient assembled over the whole vocabulary descends the objective of the claim.",
     "tails": "Extreme rows are finite and inside their bounds.",
     "determinism": "The same numbers give the same bits.",
+    "measured": "On a device: the mean gradient of drawn tokens is that of the claim, with both error rates stated.",
     "far_rows": "Rows beyond 2^32 elements are read and written where they are.",
     "replay": "Draws are those that the counters of the generator give.",
     "frequencies": "Tokens are drawn from softmax(logits), by their frequencies.",

@@ -113,7 +113,7 @@ def _skipped(console: Console, cells: list[Cell]) -> None:
     found: dict[tuple[str, str], list[str]] = {}
     for cell in cells:
         for check in cell.checks:
-            if check.outcome == "skip":
+            if check.outcome == "skip" and not check.message.startswith("not needed"):
                 names = found.setdefault((check.check, check.message), [])
                 if cell.subject not in names:
                     names.append(cell.subject)
