@@ -46,6 +46,7 @@ $(STAMPS)/install: $(STAMPS)/venv pyproject.toml $(CONSTRAINTS)
 	@$(PIP_INSTALL) torch hatchling
 	@echo "==> installing kl-oracle, its dependencies and the tools (2 of 2)"
 	@$(PIP_INSTALL) --no-build-isolation -e '.[dev]'
+	@$(BIN)/python -m compileall -q proofs oracle gpu_checks # as the installation of a wheel does
 	@touch $@
 
 $(STAMPS)/libraries: libraries.txt | $(STAMPS)/install

@@ -19,11 +19,14 @@ _FROZEN = Symbol("p_frozen", positive=True)
 _SIZES = (2, 3)
 
 
+@cache
 def _frozen_parts(expr: Expr) -> Expr:
-    """sg(x) is x with the frozen policy in it."""
+    """sg(x) is x with the frozen policy in it; only what contains one is made anew."""
     if not expr.has(sg):
         return expr
-    return expr.replace(sg, lambda x: _frozen_parts(x).xreplace({P: _FROZEN}))
+    if isinstance(expr, sg):
+        return _frozen_parts(expr.args[0]).xreplace({P: _FROZEN})
+    return expr.func(*map(_frozen_parts, expr.args))
 
 
 def _surrogate(side: Gradient) -> Expr:
