@@ -6,7 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
+from filelock import FileLock
 
 from oracle.case import Options
 from oracle.checks import CHECKS
@@ -50,18 +52,30 @@ def judge_planted(planted: Planted, cases: Path | None) -> Verdict:
 
 @pytest.fixture(scope="session")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
-    root = tmp_path_factory.mktemp("replay")
+    """Judged once for all the processes of a run: the verdicts are kept in a file beside the folders."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # of this run, and of all its processes
+    root = base / "replay"
+    kept = root / "verdicts"
+    with FileLock(base / "replay.lock"):
+        if not kept.exists():
+            kept.write_bytes(msgspec.msgpack.encode(_judge_all(root)))
+    verdicts = msgspec.msgpack.decode(kept.read_bytes(), type=dict[str, Verdict])
+    return Judged(root / "faults", root / "twins", root / "cases", verdicts)
+
+
+def _judge_all(root: Path) -> dict[str, Verdict]:
     for name in ("faults", "twins", "cases"):
-        (root / name).mkdir()
+        (root / name).mkdir(parents=True, exist_ok=True)
     (root / "faults" / "code.py").write_text(HEAD + "\n".join(p.fault for p in PLANTED))
     (root / "twins" / "code.py").write_text(HEAD + "\n".join(p.twin for p in PLANTED))
     before = Path.cwd()
     os.chdir(root / "faults")
     try:
-        verdicts = {p.name: judge_planted(p, root / "cases") for p in PLANTED}
+        return {p.name: judge_planted(p, root / "cases") for p in PLANTED}
     finally:
         os.chdir(before)
-    return Judged(root / "faults", root / "twins", root / "cases", verdicts)
 
 
 @pytest.fixture(autouse=True)
