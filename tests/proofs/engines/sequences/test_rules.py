@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import product
 
 import pytest
@@ -23,16 +24,21 @@ SHARED = [sp.Integer(1), divergence_symbol(0), divergence_symbol(1), reference_d
 DIRECTIONS = [None, *(Direction(kind, t) for kind in (SCORE, DIVERGENCE, REFERENCE_DIVERGENCE) for t in (0, 1))]
 
 
-def expectation(world, monomial, direction):
+def answers(world):
+    """Every answer with its chance and the values in it, and a function that knows their directions' components."""
+    listed = [(a, worlds._chance(world.sampler, a), worlds._values(world, a)) for a in world.answers()]
+    return listed, cache(lambda answer, to: worlds._component(world, answer[: to.t], answer, to))
+
+
+def expectation(world, listed, component, monomial, direction):
     """E_sampler[monomial * direction], one number a logit."""
     total = dict.fromkeys(world.policy, iv.mpf(0))
-    for answer in world.answers():
-        weight = worlds._chance(world.sampler, answer) * worlds._value(monomial, worlds._values(world, answer))
+    for answer, chance, values in listed:
+        weight = chance * worlds._value(monomial, values)
         if direction is None:
             total[()] += weight
         elif direction.t < len(answer):
-            prefix = answer[: direction.t]
-            total[prefix] += weight * worlds._component(world, prefix, answer, direction)
+            total[answer[: direction.t]] += weight * component(answer, direction)
     return total
 
 
@@ -40,11 +46,14 @@ def expectation(world, monomial, direction):
 @pytest.mark.parametrize("direction", DIRECTIONS, ids=str)
 def test_what_is_integrated_out_has_the_same_expectation(direction, ends):
     world = worlds.draw(11, ends)
+    listed, component = answers(world)
     changed = 0
     for first, second, shared in product(_own(0), _own(1), SHARED):
         monomial = first * second * shared
         number, reduced, into = integrated(monomial, direction, 2)
-        before, after = expectation(world, monomial, direction), expectation(world, reduced, into)
+        before, after = (
+            expectation(world, listed, component, *term) for term in ((monomial, direction), (reduced, into))
+        )
         for prefix, value in before.items():
             difference = value - after[prefix] * int(number)
             assert 0 in difference, (monomial, direction)
