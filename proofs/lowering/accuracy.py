@@ -11,7 +11,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import mpmath
 from sympy import Expr
@@ -31,17 +31,17 @@ class Format:
     precision: int
     least_exponent: int
 
-    @property
+    @cached_property
     def unit(self) -> mpmath.mpf:
         """The unit roundoff u: half a unit in the last place of 1."""
         return mpmath.ldexp(1, -self.precision)
 
-    @property
+    @cached_property
     def least_normal(self) -> mpmath.mpf:
         """The least positive number with all its digits."""
         return mpmath.ldexp(1, self.least_exponent)
 
-    @property
+    @cached_property
     def largest(self) -> mpmath.mpf:
         """The largest finite number."""
         return mpmath.ldexp(2 - mpmath.ldexp(1, 1 - self.precision), 1 - self.least_exponent)

@@ -7,6 +7,7 @@ language and what rounding errors are counted for must be the same operations, s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import sympy as sp
@@ -39,6 +40,14 @@ class Node:
     arguments: tuple[Node, ...] = ()
     name: str = ""
     number: Expr | None = None
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.operation, self.arguments, self.name, self.number))
+
+    def __hash__(self) -> int:
+        """Kept: a tree is looked up at each of many points, and SymPy computes a number's anew each time."""
+        return self._hash
 
 
 def constant(number: Expr) -> Node:
