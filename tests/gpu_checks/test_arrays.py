@@ -95,8 +95,18 @@ def test_a_token_of_probability_0_has_no_part_in_it(objective: str) -> None:
     assert np.delete(gradient, 5, axis=1) == pytest.approx(slope, abs=1e-15)
 
 
+@pytest.fixture(params=["compiled", "by PyTorch"])
+def fast(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways of the fast gradient."""
+    if request.param == "by PyTorch":
+        monkeypatch.setattr(exact, "_compiled", lambda: None)
+    elif exact._compiled() is None:
+        pytest.skip("g++ is not installed")
+
+
+@pytest.mark.usefixtures("fast")
 @pytest.mark.parametrize("shift", [0.0, 500.0, -700.0])
-@pytest.mark.parametrize("vocabulary", [5, 32_768, 70_001])
+@pytest.mark.parametrize("vocabulary", [5, 1_025, 32_768, 70_001])
 def test_the_fast_gradient_is_the_same(shift: float, vocabulary: int) -> None:
     x, y = rows(vocabulary, 5)
     x, y = x + shift, y - shift
@@ -107,6 +117,7 @@ def test_the_fast_gradient_is_the_same(shift: float, vocabulary: int) -> None:
     assert np.abs(gradient - slope).max() < 1e-12 * np.abs(slope).max() + 4e-13 * (shift != 0)
 
 
+@pytest.mark.usefixtures("fast")
 def test_the_fast_gradient_writes_where_it_is_told_and_refuses_other_shapes() -> None:
     x, y = rows(50, 6)
     out = np.full(x.shape, np.nan)
@@ -118,13 +129,22 @@ def test_the_fast_gradient_writes_where_it_is_told_and_refuses_other_shapes() ->
         exact.reverse_kl(x, y, np.empty((3, 49)))
     with pytest.raises(ValueError, match="have to be"):
         exact.reverse_kl(x[0], y[0])
+    with pytest.raises(ValueError, match="has to be contiguous float64"):
+        exact.reverse_kl(x, y, np.empty((50, 3)).T)
 
 
+@pytest.mark.usefixtures("fast")
 def test_a_read_only_array_is_taken_as_it_is() -> None:
     x, y = rows(50, 7)
     x.flags.writeable = False
     value, _ = exact.reverse_kl(x, y)
     assert value == pytest.approx(arrays.divergence("reverse_kl", x, y)[0], rel=1e-9)
+
+
+@pytest.mark.usefixtures("fast")
+def test_no_rows_have_no_gradient() -> None:
+    value, gradient = exact.reverse_kl(np.empty((0, 7)), np.empty((0, 7)))
+    assert (value.shape, gradient.shape) == ((0,), (0, 7))
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
