@@ -22,7 +22,18 @@ from gpu_checks.formats import Array
 from gpu_checks.kernels.sources import Source, text_of
 from gpu_checks.subject import Unavailable
 
-_FLAGS = ("-std=c++17", "-O3", "-ffast-math", "-fPIC", "-shared", "-Wl,--no-as-needed,-lmvec,-lm")
+_FLAGS = (
+    "-std=c++17",
+    "-O3",
+    "-fno-math-errno",
+    "-ffinite-math-only",
+    "-fno-signed-zeros",
+    "-fno-trapping-math",
+    "-fassociative-math",
+    "-fPIC",
+    "-shared",
+    "-Wl,--no-as-needed,-lmvec,-lm",
+)
 _ELEMENTS = 2**18
 """What PyTorch is given at a time: 2 MiB of float64, in the cache that the cores share."""
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import array_api_strict
@@ -13,6 +16,7 @@ from mpmath import mp
 from gpu_checks import arrays, elementwise, exact
 from proofs.divergences import OBJECTIVES
 
+ROOT = Path(__file__).parents[2]
 LIBRARIES: dict[str, Any] = {"numpy": np.asarray, "torch": torch.tensor, "strict": array_api_strict.asarray}
 
 
@@ -139,6 +143,21 @@ def test_a_read_only_array_is_taken_as_it_is() -> None:
     x.flags.writeable = False
     value, _ = exact.reverse_kl(x, y)
     assert value == pytest.approx(arrays.divergence("reverse_kl", x, y)[0], rel=1e-9)
+
+
+def test_compiled_code_leaves_subnormal_numbers_to_everybody() -> None:
+    """A library that is linked with -ffast-math sets the processor to flush them when it is loaded."""
+    program = (
+        "import numpy as np\n"
+        "from gpu_checks import exact\n"
+        "exact.reverse_kl(np.zeros((2, 9)), np.ones((2, 9)))\n"
+        "print(exact._compiled() is not None, float(np.float64(5e-324) * 1.0), np.float32(1e-45) * np.float32(1))"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    compiled, double, single = run.stdout.split()
+    assert compiled == str(exact._compiled() is not None)
+    assert float(double) == 5e-324
+    assert float(single) > 0
 
 
 @pytest.mark.usefixtures("fast")
