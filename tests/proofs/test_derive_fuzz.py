@@ -200,9 +200,12 @@ def _against(side, c):
                 return f"outside {side.range}"
     if side.series not in (UNKNOWN, NOT_ANALYTIC):
         series = sp.lambdify(L, sp.sympify(side.series, {"L": L}).removeO(), "mpmath")
+        rounded = 1e-6 if "." in side.series else 0.0  # six digits, where exact coefficients take too long
         for x in (mpmath.mpf("0.00011"), mpmath.mpf("-0.00013")):
             y = c(x)
-            if y is not None and abs(series(x) - y) > 1e5 * x**4 + 1e-5 * abs(y) * abs(x) + 1e-9:
+            if y is not None and abs(series(x) - y) > 1e5 * x**4 + 1e-5 * abs(y) * abs(x) + 1e-9 + rounded * (
+                1 + abs(y)
+            ):
                 return f"series at {x}: {series(x)} instead of {y}"
     if side.generator is not None:
         f = sp.lambdify(U, side.generator, "mpmath")
