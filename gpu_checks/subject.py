@@ -133,5 +133,7 @@ class Subject:
     """A sampler whose draws `gpu_checks.sampling.replay` repeats: Gumbel-max over Philox4x32-10, counted as there."""
     configured: Callable[[str], Mapping[str, Any]] = lambda _claim: {}
     """The settings that a claim asks for, of a kernel that is built for the form it is to compute."""
+    kernel: str = ""
+    """The name of a kernel of our own (kernels/sources.py), which is compiled where no device runs it."""
     block: int = 0
     """Columns that one step of the kernel takes: a vocabulary that is a multiple of it has no tail (0: any)."""

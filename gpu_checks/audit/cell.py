@@ -94,7 +94,7 @@ def run_cell(plan: Plan, watch: Callable[[str], None] = lambda _check: None, fir
     try:
         runner = opened({})
     except Unavailable as absence:
-        return _not_run(plan, str(absence))
+        return _without_device(plan, str(absence)) if plan.backend == "cuda" else _not_run(plan, str(absence))
     checks = []
     try:
         context = Context(
@@ -137,6 +137,18 @@ def _asked(check: Callable[[Context], Check], context: Context) -> Check:
 
 def _not_run(plan: Plan, reason: str) -> Cell:
     return _cell(plan, State.NOT_RUN, "not run", reason=reason)
+
+
+def _without_device(plan: Plan, reason: str) -> Cell:
+    """A kernel of our own is compiled at least, where NVRTC is here."""
+    if not plan.subject.kernel or plan.edits:
+        return _not_run(plan, reason)
+    from gpu_checks.audit.compiled import compiled_for
+
+    said = compiled_for(plan.subject.kernel, plan.subject.configured(plan.claim), plan.dtype)
+    if said is None:
+        return _not_run(plan, reason)
+    return _cell(plan, State.COMPILED_ONLY, "not run", reason=f"{said}; not run: {reason}")
 
 
 def _cell(plan: Plan, state: State, outcome: CellOutcome, **more: Any) -> Cell:

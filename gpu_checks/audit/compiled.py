@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from gpu_checks.audit.records import Compiled
-from gpu_checks.compile_audit import Compilation, default_units
+from gpu_checks.compile_audit import ARCHITECTURES, Compilation, Unit, default_units
 from gpu_checks.compile_audit import audit as compile_own
 from gpu_checks.kernels.sources import KERNELS
 from gpu_checks.subject import Unavailable
@@ -27,6 +28,25 @@ def compile_all(watch: Callable[[str], None] = lambda _what: None) -> tuple[list
     except (Unavailable, RuntimeError) as absence:
         absences.append(str(absence))
     return records, absences
+
+
+def compiled_for(kernel: str, settings: Mapping[str, Any], dtype: str) -> str | None:
+    """Return in a line what NVRTC makes of one of our kernels in a form and format; None where it does not compile.
+
+    None too where NVRTC is absent. `settings` are those that the claim asks for.
+    """
+    units = [
+        Unit(kernel, str(settings.get("form", "")), str(settings.get("weight", "")), dtype, architecture)
+        for architecture in ARCHITECTURES
+    ]
+    records = compile_own(compilers=("nvrtc",), units=units).records
+    if not records or any(record.problems() for record in records):
+        return None
+    registers = [r.registers for r in records if r.registers is not None]
+    return (
+        f"compiled by {records[0].compiler} for {', '.join(ARCHITECTURES)}: at most {max(registers, default=0)} "
+        "registers, no spills, no float64"
+    )
 
 
 def _own(record: Compilation) -> Compiled:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from gpu_checks.backends import device
 from gpu_checks.cli import audit
+from gpu_checks.subject import Unavailable
 
 LOSSES = Path(__file__).parent / "audit" / "losses.py"
 
@@ -114,6 +116,25 @@ def test_a_device_that_is_not_here_is_one_clear_line_and_status_2(
     assert result.exit_code == 2
     assert result.output.startswith("NOT_RUN 1: 0 pass, 0 fail, 1 did not run\n")
     assert absent.reason in " ".join(result.output.split())
+
+
+@pytest.mark.skipif(find_spec("cuda") is None, reason="cuda-bindings is not installed")
+def test_our_kernels_are_compiled_where_no_device_runs_them(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = device.DeviceState("no driver", "no CUDA driver answers (test): run it on a machine with a GPU")
+    monkeypatch.setattr("gpu_checks.backends.cuda.device_state", lambda: absent)
+    arguments = ("--backend", "cuda", "--dtype", "bfloat16", "--vocab", "67")
+    result = run("own-kl", *arguments, "--claim", "k2 as loss, weight detached")
+    assert result.exit_code == 2
+    assert result.output.startswith("COMPILED_ONLY 1: 0 pass, 0 fail, 1 did not run\n")
+    text = " ".join(result.output.split())
+    assert "for sm_80, sm_90, sm_100, sm_120: at most" in text
+    assert absent.reason in text
+    monkeypatch.setattr("gpu_checks.compiling.nvrtc.bindings", _no_nvrtc)
+    assert run("own-kl", *arguments).output.startswith("NOT_RUN 1")
+
+
+def _no_nvrtc() -> None:
+    raise Unavailable("NVRTC is not installed")
 
 
 def test_without_the_library_the_others_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
