@@ -36,11 +36,11 @@ def detach_sampler(case: Case) -> Answer:
         return skipped("no parameter plays the sampler")
     batch = _with_advantages(case.mild_batch, case.options.seed)
     whole, rest = (flows(case.subject, case.placement, b, kl_alone=False) for b in (batch, batch.with_beta(0.0)))
-    for what, flow in (("gradient", whole), ("without the KL term gradient", rest)):
+    for what, flow in (("the gradient", whole), ("apart from the KL term the gradient", rest)):
         if flow.policy <= case.noise < flow.sampler:
             return Answer(
                 "fail",
-                f"{what} reaches the sampler (largest at a token {flow.sampler:.3g}) and none the policy",
+                f"{what} reaches the sampler (largest at a token {flow.sampler:.3g}), and not the policy",
                 "tested",
                 {"policy": 0.0, "sampler": flow.sampler},
                 theorems=(),
