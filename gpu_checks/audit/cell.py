@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from importlib.util import find_spec
@@ -201,10 +201,10 @@ def _installed(module: str) -> Path | None:
     return Path(next(iter(spec.submodule_search_locations))).joinpath(*rest).with_suffix(".py")
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of the packages that a result depends on, of those that are installed."""
+def versions(packages: Sequence[str] = _PACKAGES) -> dict[str, str]:
+    """Return the versions of packages, by default those that a result depends on, of those that are installed."""
     found = {}
-    for name in _PACKAGES:
+    for name in packages:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -16,8 +16,6 @@ from gpu_checks.formats import Array
 from gpu_checks.subject import SampledBatch, WholeBatch
 
 _WIDTH = 40
-_VANISHING = ("-inf", "alone", "30000")
-"""In the names of the cases where a probability is 0 or below what float32 holds."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,17 @@ class _Case:
     log_ratio: float = 0.1
     reference: Array | None = None
     """Logits of the reference, where they are not near the policy's; only for whole rows."""
+
+    @property
+    def masked(self) -> bool:
+        """Whether a logit is -inf."""
+        return bool(np.isneginf(self.logits).any())
+
+    @property
+    def vanishing(self) -> bool:
+        """Whether a probability is 0, or below what float32 holds."""
+        sides = [self.logits] if self.reference is None else [self.logits, self.reference]
+        return any(bool((log_softmax(side) < np.log(np.finfo(np.float32).tiny)).any()) for side in sides)
 
 
 def _cases() -> list[_Case]:
@@ -60,12 +69,13 @@ def check_tails(context: Context) -> Check:
     NaN where a probability is 0, or below what float32 holds, is a note for a subject that does not promise to take
     that: 0 (-inf - -inf) and 0 log 0 are what the formula says, and code that is never given any does no harm.
     """
-    found = _sampled(context) if context.subject.family == "sampled" else _whole(context)
-    excused = _VANISHING if context.subject.family == "whole" else _VANISHING[:1]
+    found = _whole(context) if context.subject.family == "whole" else _sampled(context)
+    whole = context.subject.family == "whole"
     masked: list[Worst] = []
     worst = Worst()
-    for name, one in found:
-        if np.isnan(one.got) and not context.subject.masks and any(word in name for word in excused):
+    for case, one in found:
+        excused = not context.subject.masks and (case.vanishing if whole else case.masked)
+        if np.isnan(one.got) and excused:
             masked.append(one)
         else:
             worst = worst.joined(one)
@@ -96,7 +106,7 @@ def check_tails(context: Context) -> Check:
     )
 
 
-def _sampled(context: Context) -> list[tuple[str, Worst]]:
+def _sampled(context: Context) -> list[tuple[_Case, Worst]]:
     assert context.formula is not None
     cases = _cases()
     logits = context.form.store(np.stack([c.logits for c in cases]))
@@ -110,11 +120,11 @@ def _sampled(context: Context) -> list[tuple[str, Worst]]:
     for row, case in enumerate(cases):
         due = expected(context.formula, batch, row, context.subject.cost, context.form)
         worst = compare(result.value[row], as_returned(due.value, result.value), f"value, {case.name}")
-        found.append((case.name, worst.joined(compare(result.gradient[row], due.gradient, f"gradient, {case.name}"))))
+        found.append((case, worst.joined(compare(result.gradient[row], due.gradient, f"gradient, {case.name}"))))
     return found
 
 
-def _whole(context: Context) -> list[tuple[str, Worst]]:
+def _whole(context: Context) -> list[tuple[_Case, Worst]]:
     assert context.whole is not None
     cost = context.subject.cost
     cases = [c for c in _cases() if c.log_ratio == 0.1 and (cost.inputs == "logits" or np.isfinite(c.logits).all())]
@@ -130,5 +140,5 @@ def _whole(context: Context) -> list[tuple[str, Worst]]:
     for row, case in enumerate(cases):
         value, gradient = expected_whole(context.whole, batch, row, cost, context.form)
         worst = compare(result.value[row], as_returned(value, result.value), f"value, {case.name}")
-        found.append((case.name, worst.joined(compare(result.gradient[row], gradient, f"gradient, {case.name}"))))
+        found.append((case, worst.joined(compare(result.gradient[row], gradient, f"gradient, {case.name}"))))
     return found

@@ -6,7 +6,6 @@ import datetime
 import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 
 from gpu_checks.audit.cell import run_cell, versions
 from gpu_checks.audit.grid import plans
@@ -96,10 +95,9 @@ def collect(
 
 
 def _versions() -> dict[str, str]:
-    found = {**versions(), "python": platform.python_version(), "platform": platform.platform()}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    return {
+        **versions(),
+        **versions(_PACKAGES),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
